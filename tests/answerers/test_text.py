@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from assay.answerers import phrasing
 from assay.answerers.asking import Prices
 from assay.answerers.ledger import Ledger
 from assay.answerers.text import TextAnswerer
@@ -215,3 +216,14 @@ def test_another_way_of_reading_has_another_name():
         pass
 
     assert Other(Planted(says)).fingerprint != TextAnswerer(Planted(says)).fingerprint
+
+
+def test_a_rating_that_is_written_is_a_number() -> None:
+    """A model that reasons writes "Verdict: 8", and no letter in its place."""
+    ten = Question.score("How good is it?", [str(level) for level in range(1, 11)])
+    said = phrasing.asked(Prompt.of("It."), ten, how="reason", style=phrasing.in_text(ten, "auto"))
+    assert "A:" not in said.text
+    assert phrasing.verdict("Good.\nVerdict: 10", ten, phrasing.in_text(ten, "auto")) == 9
+    named = Question.score("How good is it?", ["bad", "good"])
+    assert phrasing.in_text(named, "auto") == "auto"
+    assert phrasing.labels(ten)[:2] == ("A", "B")

@@ -81,6 +81,8 @@ def test_weights_against_uniform_is_the_correlation_of_the_two_scores() -> None:
     assert found.value == pytest.approx(np.corrcoef(np.array(pairs).T)[0, 1])
     assert found.unscored == 1
     assert found.low < found.value < found.high < 1
+    two = weights_against_uniform(some[:6], clusters=[0, 0, 0, 1, 1, 1])
+    assert -1 <= two.low <= two.value <= two.high <= 1
     assert math.isnan(weights_against_uniform([some[0]] * 5).value)
 
 

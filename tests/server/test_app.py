@@ -34,7 +34,7 @@ def number(prompt: str, text: str) -> Score | Unscored:
 def test_answers_belong_to_their_requests_that_go_together() -> None:
     scorer = OfText()
     texts = [(f"q{i % 4}", f"a{i}") for i in range(64)]
-    with running({"rm": scorer}, wait_s=0.2) as url, ThreadPoolExecutor(64) as pool:
+    with running({"rm": scorer}, wait_s=1.0) as url, ThreadPoolExecutor(64) as pool:
         asked = [{"prompt": p, "responses": [a]} for p, a in texts]
         answers = list(pool.map(lambda body: post(f"{url}/v1/score", body).json(), asked))
     for (prompt, text), answer in zip(texts, answers, strict=True):
@@ -52,6 +52,13 @@ def test_what_fails_alone_takes_no_other_down() -> None:
     assert "value" in fine.json()["scores"][0]
     assert crash.status_code == 500
     assert bad.json()["scores"] == [{"unscored": "it is bad"}]
+
+
+def test_what_fails_takes_no_other_response_to_its_prompt_down() -> None:
+    with running({"rm": OfText()}, wait_s=0.3) as url, ThreadPoolExecutor(4) as pool:
+        bodies = [{"prompt": "q", "responses": [t]} for t in ("fine", "crash", "good", "crash")]
+        found = list(pool.map(lambda body: post(f"{url}/v1/score", body), bodies))
+    assert [one.status_code for one in found] == [200, 500, 200, 500]
 
 
 @pytest.mark.parametrize(

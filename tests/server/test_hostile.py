@@ -2,6 +2,8 @@
 
 import gzip
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -136,6 +138,16 @@ def test_running_requests_are_not_closed_for_idle_connections() -> None:
         assert answer(busy).startswith(b"HTTP/1.1 200")
         for connection in idle:
             connection.close()
+
+
+@pytest.mark.parametrize(("files", "most"), [(2000, 1000), (300, 44), (100, 1)])
+def test_connections_are_no_more_than_open_files_allow(files: int, most: int) -> None:
+    code = (
+        "import resource as r; from assay.server.connections import _allowed;"
+        f" r.setrlimit(r.RLIMIT_NOFILE, (90, {files})); print(_allowed(1000))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == most
 
 
 def test_pipelined_requests_are_answered_in_order(url: str) -> None:

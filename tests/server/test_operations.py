@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import httpx2
@@ -26,7 +27,7 @@ from assay.server.app import Limits
 from assay.server.logs import Json
 from assay.server.metrics import REASONS, Metrics
 from assay.types import Group, Score, Unscored
-from tests.server.running import connected, post, request, running
+from tests.server.running import answer, connected, post, request, running
 from tests.server.scorers import Characters
 from tests.training import planted
 
@@ -107,6 +108,16 @@ def test_requests_are_counted_and_logged_by_their_ids() -> None:
     assert first["ms"] >= 300
 
 
+def test_what_a_model_read_and_was_spared_is_shown() -> None:
+    scorer = LocalScorer(planted.model("outcome"))
+    with running({"rm": scorer, "length": Characters()}) as url:
+        post(f"{url}/v1/score", {"model": "rm", **BODY})
+        found = metrics(url)
+    assert found['assay_model_tokens_read_total{model="rm"}'] == scorer.tokens_read > 0
+    assert found['assay_model_tokens_spared_total{model="rm"}'] == scorer.tokens_spared
+    assert 'assay_model_tokens_read_total{model="length"}' not in found
+
+
 def test_reasons_are_few_whatever_texts_they_quote() -> None:
     counts = Metrics()
     rows = [Unscored(reason=f"response {i} of 'text {i}' is too long") for i in range(100)]
@@ -171,6 +182,21 @@ def test_a_server_that_ends_is_not_ready_and_answers_what_it_took() -> None:
         time.sleep(0.2)
     assert connection.recv(100).startswith(b"HTTP/1.1 200")
     connection.close()
+
+
+def test_what_a_kept_connection_brings_while_the_server_ends_is_answered() -> None:
+    with running({"rm": Characters()}) as url:
+        connection = connected(url)
+        connection.sendall(request())
+        first = b""
+        while not first.endswith(b"}]}"):
+            first += connection.recv(65536)
+        # The server is told to end when the block does; it looks every 0.1 s.
+        Timer(0.5, connection.sendall, [request()]).start()
+    found = answer(connection)
+    connection.close()
+    assert found.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in found
 
 
 def test_a_model_is_checked_before_it_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +267,7 @@ def slow(prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "nothing to serve"),
+        ([], "nothing is served"),
         (["longest", "--host", "0.0.0.0"], "--open-to-all"),
         (["longest", "--keys", "/nowhere"], "/nowhere"),
         (["longest", "--port", "70000"], "--port 0"),

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from assay.answerers import phrasing
+from assay.answerers.answered import Answered
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.models.answer import Answering
@@ -103,26 +104,36 @@ class LocalAnswerer:
         settings = self.floor, self.labels, self.rotations, self.max_length
         return fingerprint((type(self), self.model, self.answering, settings))
 
-    @torch.inference_mode()
     def answer(
         self, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]
     ) -> list[list[Distribution | Unscored]]:
         """Answer each state's own questions, in order (`protocols.Answerer`)."""
+        return [[one.answer for one in each] for each in self.answered(states, questions)]
+
+    @torch.inference_mode()
+    def answered(
+        self, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]
+    ) -> list[list[Answered]]:
+        """Answer as `answer` does, with the tokens of each question."""
         known: dict[Question, _Asked] = {}
         # Labels that cannot be read are found before anything is computed.
         for question in dict.fromkeys(question for each in questions for question in each):
             known[question] = self._asked(question)
-        found: list[list[Distribution | Unscored]] = []
+        found: list[list[Answered]] = []
         pairs = zip(states, questions, strict=True)
         asked = ((state, [known[question] for question in each]) for state, each in pairs)
         for part in _parts(asked):
             rows = [row for state, each in part for row in self._rows(state, each)]
-            logs = iter(self._read(rows))
+            read = zip(rows, self._read(rows), strict=True)
             found += [
-                [self._distribution([next(logs) for _ in one.turns]) for one in each]
+                [self._answered([next(read) for _ in one.turns]) for one in each]
                 for _, each in part
             ]
         return found
+
+    def _answered(self, turns: Sequence[tuple[_Row | Unscored, Logs]]) -> Answered:
+        tokens = sum(len(row.ids) for row, _ in turns if isinstance(row, _Row))
+        return Answered(self._distribution([logs for _, logs in turns]), tokens)
 
     def _asked(self, question: Question) -> _Asked:
         rotates = self.rotations and question.kind == "choice" and question.text

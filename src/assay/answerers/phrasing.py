@@ -13,7 +13,17 @@ from assay.errors import ConfigError, DataError
 from assay.questions import Option, Question
 from assay.types import Prompt
 
-__all__ = ["How", "Style", "after_thought", "asked", "critique", "form", "labels", "verdict"]
+__all__ = [
+    "How",
+    "Style",
+    "after_thought",
+    "asked",
+    "critique",
+    "form",
+    "in_text",
+    "labels",
+    "verdict",
+]
 
 Style = Literal["auto", "words"]
 """What stands for an option: a letter or a digit, or its own name."""
@@ -70,6 +80,13 @@ def _is_number(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def in_text(question: Question, style: Style) -> Style:
+    """Return the style of a verdict that is written: levels that are numbers, such as a rating from
+    1 to 10, stand for themselves there."""
+    numbers = all(_is_number(_name(option, question)) for option in question.options)
+    return "words" if style == "auto" and question.kind == "score" and numbers else style
 
 
 def form(question: Question) -> str:

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -14,6 +14,7 @@ import tyro
 
 from assay.cli.serve_check import Check
 from assay.errors import ConfigError
+from assay.specs.answerers import KINDS as ANSWERERS
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
 
@@ -38,6 +39,10 @@ class Command(Compute):
         tyro.conf.Positional[tuple[str, ...]],
         tyro.conf.arg(metavar="WORD", help=f"Scorers, or NAME=SCORER: {KINDS}."),
     ]
+    answerers: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(metavar="WORD", help=f"What answers typed questions: {ANSWERERS}."),
+    ] = ()
     host: str = "127.0.0.1"
     """Address to listen at; 0.0.0.0 is every one of this machine, and needs keys."""
     port: int = 8765
@@ -51,6 +56,9 @@ class Command(Compute):
     """Most tokens, estimated, of requests that are scored together."""
     wait_ms: float = 5.0
     """Longest wait of a request for others to be scored with, in milliseconds."""
+    prompt_tokens: int = 16_384
+    """Most tokens of prompts that a reward model keeps between batches, so that later samples of a
+    group do not compute its prompt again; 0 keeps none."""
     queue_tokens: int = 4_000_000
     """Most tokens that wait, estimated; further requests get 429."""
     body_mib: int = 32
@@ -73,15 +81,25 @@ class Command(Compute):
         from assay.server.app import Limits, application
         from assay.server.connections import listening, web_server
         from assay.server.logs import log_to
+        from assay.specs.answerers import Asking
         from assay.specs.scorers import named
+        from assay.specs.served import answering
 
-        if not self.scorers:
-            raise ConfigError(f"there is nothing to serve; name {KINDS}")
+        if not (self.scorers or self.answerers):
+            raise ConfigError("nothing is served: name a scorer, or --answerers WORD")
         keys = self._keys()
         bound = listening(self.host, self.port)
         # Also while models are loaded: an end that was asked for is no failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        scorers = named(self.scorers, self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
+        scorers = named(
+            self.scorers,
+            self.device,
+            dtype=self.dtype,
+            micro_tokens=self.micro_tokens,
+            prompts=self.prompt_tokens,
+        )
+        asking = Asking(device=self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
+        answerers = answering(self.answerers, asking)
         if self.self_check:
             _check(scorers)
         size = self.body_mib * 2**20
@@ -94,6 +112,7 @@ class Command(Compute):
         )
         app = application(
             scorers,
+            answerers,
             limits=limits,
             keys=keys,
             batch_tokens=self.batch_tokens,
@@ -101,7 +120,7 @@ class Command(Compute):
             queue_tokens=self.queue_tokens,
         )
         log_to(sys.stderr, logging.INFO if self.log_requests else logging.WARNING)
-        print(_start(bound.getsockname(), scorers, keyed=bool(keys)), flush=True)
+        print(_start(bound.getsockname(), [*scorers], [*answerers], keyed=bool(keys)), flush=True)
         server = web_server(
             app,
             connections=self.connections,
@@ -146,21 +165,31 @@ def _check(scorers: "Mapping[str, Scorer]") -> None:
             print(f"{name}: scores in batches differ by at most {difference:.2g}", flush=True)
 
 
-def _start(address: tuple[object, ...], scorers: "Mapping[str, Scorer]", *, keyed: bool) -> str:
+def _start(
+    address: tuple[object, ...],
+    scorers: Sequence[str],
+    answerers: Sequence[str],
+    *,
+    keyed: bool,
+) -> str:
     """What is printed when the server starts."""
     from assay.server.app import DIALECTS
 
     host, port = str(address[0]), address[1]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     paths = " ".join(dict.fromkeys(dialect.path for dialect in DIALECTS))
-    model = f'"model": "{next(iter(scorers))}", ' if len(scorers) > 1 else ""
-    body = f'{{{model}"prompt": "What is 2 + 2?", "responses": ["4", "5"]}}'
+    path, body = "/v1/score", '"prompt": "What is 2 + 2?", "responses": ["4", "5"]'
+    if not scorers:
+        asked = '{"type": "predicate", "instructions": "Is it right?"}'
+        path, body = "/v1/decisions", f'"input": "2 + 2 = 4", "questions": [{asked}]'
+    there = scorers or answerers
+    model = f'"model": "{there[0]}", ' if len(there) > 1 else ""
     key = "-H 'Authorization: Bearer KEY' " if keyed else ""
     return "\n".join(
         [
-            f"serving {', '.join(scorers)} at {url}; Ctrl-C ends it",
+            f"serving {', '.join([*scorers, *answerers])} at {url}; Ctrl-C ends it",
             f"paths: {paths}",
-            f"try: curl {url}/v1/score {key}-d '{body}'",
+            f"try: curl {url}{path} {key}-d '{{{model}{body}}}'",
             f"health: {url}/health/ready, metrics: {url}/metrics",
         ]
     )

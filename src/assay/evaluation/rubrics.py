@@ -135,9 +135,12 @@ def weights_against_uniform(
     if len(values) < 3 or any(map(equal, values.T)):
         nan = float("nan")
         return Estimate(value=nan, low=nan, high=nan, n=len({*kept}), unscored=unscored)
-    return bootstrap(
+    found = bootstrap(
         values, clusters=kept, statistic=_correlation, resamples=RESAMPLES, unscored=unscored
     )
+    # Widened for few prompts, the interval may leave a correlation's range.
+    low, high = np.clip((found.low, found.high), -1.0, 1.0).tolist()
+    return replace(found, low=low, high=high)
 
 
 def _rated(one: Judged | Unscored, least: float, *, plain: bool = False) -> Rated | None:

@@ -8,6 +8,7 @@ first when there is no room.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,20 @@ class Memory:
         self.tokens = tokens
         self.ran = 0
         """Tokens that went through the model so far."""
+        self.spared = 0
+        """Tokens that did not, for they were known; what sequences share counts once a call."""
         self._known: list[_Known] = []
         self._model: tuple[Any, ...] = ()
 
     @torch.inference_mode()
-    def hidden(self, backbone: nn.Module, sequences: Sequence[Ints]) -> list[Tensor]:
+    def hidden(
+        self, backbone: nn.Module, sequences: Sequence[Ints], keep: Sequence[int] | None = None
+    ) -> list[Tensor]:
         """(L, D) last hidden states of every sequence, whole; only tokens that are not known are
-        run."""
+        run.
+
+        keep: how many of each sequence's first tokens to keep; None keeps them all.
+        """
         if (model := fingerprint(backbone)) != self._model:
             self._known, self._model = [], model
         paths: list[Path] = [()] * len(sequences)
@@ -75,6 +83,10 @@ class Memory:
             paths[i], depths[i] = self._longest(ids)
             if depths[i] < len(ids):
                 places.setdefault((depths[i], *(id(block) for block, _ in paths[i])), []).append(i)
+        used: dict[int, int] = {}
+        for block, count in chain.from_iterable(paths):
+            used[id(block)] = max(count, used.get(id(block), 0))
+        self.spared += sum(used.values())
         if places:
             branches = list(places.values())
             trees = [grow([sequences[i][depths[i] :] for i in members]) for members in branches]
@@ -83,8 +95,13 @@ class Memory:
             for members, new in zip(branches, _run(backbone, trees, starts), strict=True):
                 for i, path in zip(members, new, strict=True):
                     paths[i] += path
-        self._remember([_Known(ids, path) for ids, path in zip(sequences, paths, strict=True)])
+        found = [_Known(ids, path) for ids, path in zip(sequences, paths, strict=True)]
+        self._remember(found if keep is None else _beginnings(found, keep))
         return [torch.cat([block.hidden_U_D[:n] for block, n in path]) for path in paths]
+
+    def forget(self) -> None:
+        """Give back all that is kept."""
+        self._known = []
 
     def _longest(self, ids: Ints) -> tuple[Path, int]:
         """The longest known beginning of a sequence."""
@@ -97,12 +114,7 @@ class Memory:
                 best, depth = known, common
         if best is None:
             return (), 0
-        path, left = [], depth
-        for block, count in best.path:
-            if left:
-                path.append((block, min(count, left)))
-                left -= path[-1][1]
-        return tuple(path), depth
+        return _first(best.path, depth), depth
 
     def _remember(self, new: Sequence[_Known]) -> None:
         """Put the sequences first, and drop the last ones that there is no room for."""
@@ -122,6 +134,28 @@ class Memory:
                 seen.add(known.ids.tobytes())
                 kept.append(known)
         self._known = kept
+
+
+def _first(path: Path, count: int) -> Path:
+    """The first so many tokens of a path."""
+    found: list[tuple[_Block, int]] = []
+    for block, size in path:
+        if count:
+            found.append((block, min(size, count)))
+            count -= found[-1][1]
+    return tuple(found)
+
+
+def _beginnings(found: Sequence[_Known], keep: Sequence[int]) -> list[_Known]:
+    """The sequences' first tokens, each beginning once, in memory that holds no more than them."""
+    once = {known.ids[:n].tobytes(): (known, n) for known, n in zip(found, keep, strict=True) if n}
+    kept = []
+    for known, n in once.values():
+        *path, (block, count) = _first(known.path, n)
+        if count < len(block.hidden_U_D):
+            block = _Block(block.keys.take(slice(count)), block.hidden_U_D[:count].clone())
+        kept.append(_Known(known.ids[:n], (*path, (block, count))))
+    return kept
 
 
 def fingerprint(model: nn.Module) -> tuple[Any, ...]:

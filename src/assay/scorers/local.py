@@ -1,7 +1,7 @@
 """Score with a reward model in this process, every shared prefix computed once."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +41,19 @@ class _Piece(NamedTuple):
     tokens: int
 
 
+class _Plan(NamedTuple):
+    """Who shares what."""
+
+    alone: list[_Piece]
+    """Sequences that share little, in padded batches."""
+    trees: list[_Piece]
+    """Whole groups."""
+    branches: list[_Piece]
+    """Unfinished responses, after what is remembered of them."""
+    behind: list[_Piece]
+    """Groups and single sequences, after the prompts that are remembered."""
+
+
 NOTHING = Encoded((), 0, ())
 """In place of a sequence that the layout refuses."""
 
@@ -56,22 +69,30 @@ class LocalScorer:
 
     Unfinished responses are the branches of a search: keys and values of up to `remember` of their
     tokens are kept, so that scoring what extends them costs the new tokens only.
+
+    prompts: keys and values of up to so many tokens of prompts are kept too, for responses to one
+    prompt that come in several calls, as they do in a server.
     """
 
     def __init__(
-        self, model: RewardModel | Path | str, *, micro_tokens: int = 8192, remember: int = 32_768
+        self,
+        model: RewardModel | Path | str,
+        *,
+        micro_tokens: int = 8192,
+        remember: int = 32_768,
+        prompts: int = 0,
     ) -> None:
-        if micro_tokens < 1 or remember < 0:
+        if micro_tokens < 1 or min(remember, prompts) < 0:
             raise ConfigError(
-                f"micro_tokens is {micro_tokens} and remember {remember}; at least 1 and 0 are"
-                " needed"
+                f"micro_tokens is {micro_tokens}, remember {remember} and prompts {prompts}; at"
+                " least 1, 0 and 0 are needed"
             )
         self.model = model.eval() if isinstance(model, RewardModel) else checkpoint.load(model)
         learned = self.model.scores.labels if self.model.scores else "correctness"
         if doubt := caution(self.model.readout.aggregate, learned):
             warnings.warn(doubt, stacklevel=2)
         self.budget = Budget(micro_tokens)
-        self.memory = Memory(remember)
+        self.memory, self.prompts = Memory(remember), Memory(prompts)
         self._read = 0
 
     @property
@@ -83,7 +104,12 @@ class LocalScorer:
     def tokens_read(self) -> int:
         """Tokens that went through the model so far: what several responses share counts once,
         padding not at all."""
-        return self._read + self.memory.ran
+        return self._read + self.memory.ran + self.prompts.ran
+
+    @property
+    def tokens_spared(self) -> int:
+        """Tokens that did not go through the model because an earlier call had run them."""
+        return self.memory.spared + self.prompts.spared
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """One score a response of each group, in order: its steps' scores, and their
@@ -117,7 +143,6 @@ class LocalScorer:
     def _outputs(self, groups: Sequence[Group]) -> list[list[tuple[Logits, tuple[int, ...]]]]:
         """The logits of every response and the ids that they are of."""
         self.model.eval()
-        engine = self.model.engine
         pairs = all_pairs(groups)
         sequences: list[Encoded] = []
         found: dict[int, Logits] = {}
@@ -130,36 +155,51 @@ class LocalScorer:
             )
             if reason is not None:
                 found[i] = reason
+        plan = self._planned(groups, sequences, found)
+        self._score_all(plan.alone, self._arranged, sequences, found, padded=True)
+        self._score_all(plan.trees, self._shared, sequences, found)
+        self._score_all(plan.branches, self._remembered, sequences, found)
+        self._score_all(plan.behind, self._after_prompts, sequences, found)
+        values = ((found[i], sequences[i].ids) for i in range(len(pairs)))
+        return [[next(values) for _ in group.responses] for group in groups]
+
+    def _planned(
+        self,
+        groups: Sequence[Group],
+        sequences: Sequence[Encoded],
+        found: Mapping[int, Logits],
+    ) -> "_Plan":
+        """What goes through the model together, and how; of that which is not found yet."""
+        engine, plan = self.model.engine, _Plan([], [], [], [])
         # An implicit model needs logits of two networks at every token, and the memory keeps last
         # states of one.
         remembers = (
-            self.memory.tokens > 0
-            and not isinstance(self.model, ImplicitRewardModel)
+            not isinstance(self.model, ImplicitRewardModel)
             and engine.path == "packed"
             and engine.may_pay([len(s.ids) for s in sequences])
         )
-        alone: list[_Piece] = []
-        trees: list[_Piece] = []
-        branches: list[_Piece] = []
+        branches = remembers and self.memory.tokens > 0
+        # A larger group goes in parts, which a remembered one does not.
+        most = min(self.prompts.tokens, self.budget.micro_tokens) if remembers else 0
         start = 0
         for group in groups:
             members = [i for i in range(start, start + len(group.responses)) if i not in found]
+            open_ = [i for i in members if branches and not group.responses[i - start].finished]
             start += len(group.responses)
-            open_ = [i for i in members if remembers and not pairs[i][1].finished]
             fit = [i for i in members if i not in open_]
-            branches += [_Piece([i], len(sequences[i].ids)) for i in open_]
+            plan.branches.extend(_Piece([i], len(sequences[i].ids)) for i in open_)
             tree = engine.tree([sequences[i].ids for i in fit]) if len(fit) > 1 else None
-            if tree is None:
-                alone += [_Piece([i], len(sequences[i].ids)) for i in fit]
-            else:
-                trees.append(_Piece(fit, len(tree.ids_T)))
-        # Like lengths stand together, where padding is what a batch costs.
-        alone.sort(key=lambda piece: -piece.tokens)
-        self._score_all(alone, self._arranged, sequences, found, padded=True)
-        self._score_all(trees, self._shared, sequences, found)
-        self._score_all(branches, self._remembered, sequences, found)
-        values = ((found[i], sequences[i].ids) for i in range(len(pairs)))
-        return [[next(values) for _ in group.responses] for group in groups]
+            if tree is not None:
+                whole = _Piece(fit, len(tree.ids_T))
+                (plan.behind if whole.tokens <= most else plan.trees).append(whole)
+                continue
+            for single in (_Piece([i], len(sequences[i].ids)) for i in fit):
+                (plan.behind if single.tokens <= most else plan.alone).append(single)
+        # Like lengths stand together, where padding is what a batch costs; and like texts, where
+        # each part finds what the one before it read.
+        plan.alone.sort(key=lambda piece: -piece.tokens)
+        plan.behind.sort(key=lambda piece: sequences[piece.members[0]].ids)
+        return plan
 
     def _score_all(
         self,
@@ -186,6 +226,8 @@ class LocalScorer:
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
+                self.memory.forget()
+                self.prompts.forget()
                 if cuts == 0:
                     before = self.budget.micro_tokens
                 if count > 1 or (len(part) > 1 and cuts < CUTS):
@@ -223,7 +265,26 @@ class LocalScorer:
 
     def _remembered(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of branches, run from where what is remembered ends."""
-        rows = self.memory.hidden(self.model.backbone, [np.array(s.ids) for s in sequences])
+        return self._read_at(
+            self.memory.hidden(self.model.backbone, [np.array(s.ids) for s in sequences]), sequences
+        )
+
+    def _after_prompts(self, sequences: Sequence[Encoded]) -> Tensor:
+        """(B, S) logits of sequences, run from where the prompts that are remembered end.
+
+        A text that was laid out elsewhere does not say where its prompt ends, and is kept whole.
+        """
+        return self._read_at(
+            self.prompts.hidden(
+                self.model.backbone,
+                [np.array(s.ids) for s in sequences],
+                [s.start or len(s.ids) for s in sequences],
+            ),
+            sequences,
+        )
+
+    def _read_at(self, rows: Sequence[Tensor], sequences: Sequence[Encoded]) -> Tensor:
+        """(B, S) logits of sequences whose last hidden states are there."""
         width = max(len(s.reads) for s in sequences)
         reads = [[*s.reads, *(s.reads[-1:] * (width - len(s.reads)))] for s in sequences]
         return self.model.read(

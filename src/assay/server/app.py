@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -15,19 +15,23 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from assay.errors import DataError
+from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
-from assay.protocols import Scorer
+from assay.protocols import Answerer, Scorer
 from assay.scorers.reading import Reader, Reading
+from assay.server.answering import answering, inquiry_work
 from assay.server.batcher import Batcher, Full, Stopped, Work
 from assay.server.body import Room, read_body
 from assay.server.dialects import About, Asked, Dialect, Refused, sglang, told_apart, vllm
+from assay.server.dialects.decisions import DECISIONS
 from assay.server.dialects.llama_factory import LLAMA_FACTORY
 from assay.server.dialects.nemo_gym import COMPARE, VERIFY
 from assay.server.dialects.openrlhf import OPENRLHF
 from assay.server.dialects.score import SCORE
 from assay.server.dialects.slime import SLIME, SLIME_PARTS
+from assay.server.dialects.systemone import SYSTEM_ONE
 from assay.server.dialects.tei import PREDICT
+from assay.server.dialects.typed import Inquiry, TypedDialect
 from assay.server.door import Door
 from assay.server.keys import Access, Key
 from assay.server.metrics import Metrics
@@ -41,7 +45,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DIALECTS: Final[Sequence[Dialect]] = (
+DIALECTS: Final[Sequence[Dialect | TypedDialect]] = (
     told_apart(SCORE, sglang.SGLANG_SCORE, ("query", "items")),
     OPENRLHF,
     told_apart(vllm.CLASSIFY, sglang.CLASSIFY, sglang.NATIVE),
@@ -53,6 +57,8 @@ DIALECTS: Final[Sequence[Dialect]] = (
     VERIFY,
     COMPARE,
     PREDICT,
+    DECISIONS,
+    SYSTEM_ONE,
 )
 CHARACTERS: Final = 3
 """Characters per token, to estimate a request's size: the model's own budget bounds its memory."""
@@ -78,12 +84,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Model:
-    """A scorer under the name by which requests ask for it."""
+    """A scorer or an answerer under the name by which requests ask for it."""
 
     name: str
-    scorer: Scorer
+    scorer: Scorer | None
     batcher: Batcher
     fingerprint: str
+    answerer: Answerer | None = None
+
+    @property
+    def description(self) -> str:
+        """What it does."""
+        return "answers typed questions" if self.answerer else "scores responses to prompts"
 
 
 def scoring(
@@ -152,16 +164,23 @@ class _Serving:
         """Whether the models' threads run."""
         return all(model.batcher.alive for model in self.models.values())
 
-    def model(self, name: str) -> Model:
-        """The model of a name, or the only one."""
-        if not name and len(self.models) == 1:
-            return next(iter(self.models.values()))
-        if name not in self.models:
-            there = ", ".join(self.models)
-            raise Refused("model", f"no model is called {name!r}; there is {there}", status=404)
-        return self.models[name]
+    def model(self, name: str, dialect: Dialect | TypedDialect) -> Model:
+        """The model of a name, or the only one that a dialect can ask."""
+        typed = isinstance(dialect, TypedDialect)
+        fit = {name: m for name, m in self.models.items() if (m.answerer is not None) == typed}
+        if name not in self.models and isinstance(dialect, TypedDialect) and name == dialect.alias:
+            name = ""
+        if not name and len(fit) == 1:
+            return next(iter(fit.values()))
+        if name in fit:
+            return fit[name]
+        if name in self.models:
+            does = self.models[name].description
+            raise Refused("model", f"{name} {does}, which {dialect.path} does not", status=404)
+        there = ", ".join(fit) or "none that this path asks"
+        raise Refused("model", f"no model is called {name!r}; there is {there}", status=404)
 
-    async def answer(self, dialect: Dialect, request: Request) -> JSONResponse:
+    async def answer(self, dialect: Dialect | TypedDialect, request: Request) -> JSONResponse:
         """Answer one request of a dialect."""
         limits = self.limits
         try:
@@ -170,22 +189,9 @@ class _Serving:
                     request, most=limits.body_bytes, seconds=limits.body_s, part=part
                 )
                 asked = dialect.read(body)
-                model = self.model(request.path_params.get("name") or asked.model)
-                work = self._readings(model, asked, request.state.client)
-                readings = await wanted(request, limits.request_s, work)
-            scores = [[reading.score for reading in row] for row in readings]
-            flat = [score for row in scores for score in row]
-            self.metrics.scored(model.name, flat)
-            request.state.model, request.state.responses = model.name, len(flat)
-            about = About(
-                name=model.name,
-                fingerprint=model.fingerprint,
-                id=request.state.id,
-                created=int(time.time()),
-                readout=model.scorer.readout if isinstance(model.scorer, Reader) else None,
-                readings=readings,
-            )
-            return JSONResponse(dialect.write(asked, scores, about))
+                model = self.model(request.path_params.get("name") or asked.model, dialect)
+                doing = self._written(dialect, model, asked, request)
+                return JSONResponse(await wanted(request, limits.request_s, doing))
         except Full as error:
             detail, headers = {"message": str(error)}, {"Retry-After": f"{error.seconds:.0f}"}
             return JSONResponse({"error": detail}, 429, headers)
@@ -196,6 +202,42 @@ class _Serving:
         except DataError as error:
             # About what was asked: other errors may tell what is nobody's business.
             raise Refused("", str(error), status=422) from error
+
+    async def _written(
+        self,
+        dialect: Dialect | TypedDialect,
+        model: Model,
+        asked: Asked | Inquiry,
+        request: Request,
+    ) -> Any:
+        """The answer to what was asked, as its dialect writes it."""
+        found: Any
+        about = About(
+            name=model.name,
+            fingerprint=model.fingerprint,
+            id=request.state.id,
+            created=int(time.time()),
+        )
+        if isinstance(asked, Inquiry):
+            assert isinstance(dialect, TypedDialect)
+            assert model.answerer is not None
+            work = inquiry_work(asked, model.answerer)
+            ((found,),) = await model.batcher.ask([work], request.state.client)
+            if isinstance(found, Refused):
+                raise found
+            self._count(model, [one.answer for one in found], request)
+            return dialect.write(asked, found, about)
+        assert isinstance(dialect, Dialect)
+        readings = await self._readings(model, asked, request.state.client)
+        scores = [[reading.score for reading in row] for row in readings]
+        self._count(model, [score for row in scores for score in row], request)
+        readout = model.scorer.readout if isinstance(model.scorer, Reader) else None
+        return dialect.write(asked, scores, replace(about, readout=readout, readings=readings))
+
+    def _count(self, model: Model, found: Sequence[object], request: Request) -> None:
+        """Count what was found out, and note it for the log."""
+        self.metrics.scored(model.name, found)
+        request.state.model, request.state.responses = model.name, len(found)
 
     async def _readings(self, model: Model, asked: Asked, client: str) -> list[Sequence[Reading]]:
         count = sum(len(group.responses) for group in asked.groups)
@@ -241,20 +283,31 @@ async def _left(request: Request) -> None:
 
 def application(
     scorers: Mapping[str, Scorer],
+    answerers: Mapping[str, Answerer] | None = None,
     *,
-    dialects: Sequence[Dialect] = DIALECTS,
+    dialects: Sequence[Dialect | TypedDialect] = DIALECTS,
     limits: Limits | None = None,
     keys: Sequence[Key] = (),
     batch_tokens: int = 32_768,
     wait_s: float = 0.005,
     queue_tokens: int = 4_000_000,
 ) -> FastAPI:
-    """Return the application that serves scorers by name, to who has one of the keys, if any."""
+    """Return the application that serves scorers and answerers by name, to who has one of the keys,
+    if any.
+
+    Raises `ConfigError` where a scorer and an answerer have one name.
+    """
     limits, metrics = limits or Limits(), Metrics()
     settings: dict[str, Any] = {
         "batch_tokens": batch_tokens, "wait_s": wait_s, "queue_tokens": queue_tokens
     }  # fmt: skip
     models = {name: _model(name, scorer, metrics, settings) for name, scorer in scorers.items()}
+    for name, answerer in (answerers or {}).items():
+        if name in models:
+            raise ConfigError(f"a scorer and an answerer are called {name!r}; give NAME=WORD")
+        batcher = Batcher(answering(answerer), watch=metrics.watch(name), **settings)
+        metrics.show(name, batcher, answerer)
+        models[name] = Model(name, None, batcher, fingerprint(answerer), answerer)
     serving = _Serving(models, limits, metrics, Room(limits.bodies_bytes))
 
     @asynccontextmanager
@@ -271,7 +324,10 @@ def application(
         title="Assay reward server", lifespan=lifespan, docs_url=None, redoc_url=None,
         redirect_slashes=False,
     )  # fmt: skip
-    app.add_middleware(Door, access=Access(keys), metrics=metrics, slow_s=limits.slow_s)
+    shapes = {one.path: one.refused for one in dialects if isinstance(one, TypedDialect)}
+    app.add_middleware(
+        Door, access=Access(keys), metrics=metrics, slow_s=limits.slow_s, shapes=shapes
+    )
     app.add_exception_handler(HTTPException, _no_path)
     app.state.serving = serving
     for dialect in dialects:
@@ -288,7 +344,7 @@ def application(
 def _model(name: str, scorer: Scorer, metrics: Metrics, settings: Mapping[str, Any]) -> Model:
     run = scoring(scorer, metrics.shared.labels(name).inc)
     batcher = Batcher(run, watch=metrics.watch(name), **settings)
-    metrics.queue(name, batcher)
+    metrics.show(name, batcher, scorer)
     return Model(name, scorer, batcher, fingerprint(scorer))
 
 
@@ -316,7 +372,12 @@ def _about(serving: _Serving) -> APIRouter:
             {"id": model.name, "object": "model", "fingerprint": model.fingerprint}
             for model in serving.models.values()
         ]
-        return {"object": "list", "data": rows}
+        # TypeSafe's clients look here, for a date as well, which nobody knows.
+        also = [
+            {"name": model.name, "description": model.description, "release_date": ""}
+            for model in serving.models.values()
+        ]
+        return {"object": "list", "data": rows, "models": also}
 
     return router
 
@@ -331,7 +392,7 @@ async def _no_path(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": detail}, error.status_code, error.headers)
 
 
-def _endpoint(serving: _Serving, dialect: Dialect) -> Any:
+def _endpoint(serving: _Serving, dialect: Dialect | TypedDialect) -> Any:
     async def endpoint(request: Request) -> JSONResponse:
         return await serving.answer(dialect, request)
 

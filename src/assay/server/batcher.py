@@ -9,10 +9,11 @@ import asyncio
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from assay.errors import BackendError
@@ -59,8 +60,6 @@ class _Ticket:
     client: str
     arrived: float
     done: "asyncio.Future[Sequence[Any]]"
-    gone: bool = False
-    """Whether nobody waits for it any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +99,8 @@ class Batcher:
         self.batch_tokens, self.wait_s, self.queue_tokens = batch_tokens, wait_s, queue_tokens
         self._changed = threading.Condition()
         # Clients in turn, each with its tickets in order; and the tickets of each key.
-        self._clients: OrderedDict[str, deque[_Ticket]] = OrderedDict()
-        self._keys: dict[str, list[_Ticket]] = {}
+        self._clients: OrderedDict[str, OrderedDict[_Ticket, None]] = OrderedDict()
+        self._keys: dict[str, dict[_Ticket, None]] = {}
         self._waiting = 0
         self._stopping = False
         self._rate = SLOW
@@ -128,20 +127,22 @@ class Batcher:
         tickets = [_Ticket(work, client, now, loop.create_future()) for work in works]
         size = sum(work.tokens for work in works)
         with self._changed:
-            if self._stopping:
+            if self._stopping or not self.alive:
                 raise Stopped
             if self._waiting and self._waiting + size > self.queue_tokens:
                 raise Full(max(1.0, self._waiting / self._rate))
             for ticket in tickets:
-                self._clients.setdefault(client, deque()).append(ticket)
-                self._keys.setdefault(ticket.work.key, []).append(ticket)
+                self._clients.setdefault(client, OrderedDict())[ticket] = None
+                self._keys.setdefault(ticket.work.key, {})[ticket] = None
             self._waiting += size
             self._changed.notify()
         try:
             return list(await asyncio.gather(*(ticket.done for ticket in tickets)))
         except BaseException:
-            for ticket in tickets:
-                ticket.gone = True
+            with self._changed:
+                for ticket in tickets:
+                    if ticket in self._clients.get(client, ()):
+                        self._remove(ticket)
             raise
 
     async def drain(self) -> None:
@@ -163,7 +164,7 @@ class Batcher:
                 if self._stopping:
                     return None
                 self._changed.wait()
-            first = min(tickets[0].arrived for tickets in self._clients.values())
+            first = min(next(iter(own)).arrived for own in self._clients.values())
             while (left := first + self.wait_s - time.monotonic()) > 0:
                 if self._waiting >= self.batch_tokens or self._stopping:
                     break
@@ -176,27 +177,28 @@ class Batcher:
         room = self.batch_tokens
         while self._clients and room > 0:
             client, own = next(iter(self._clients.items()))
-            for ticket in list(self._keys[own[0].work.key]):
-                if batch and ticket.work.tokens > room and not ticket.gone:
+            alike = self._keys[next(iter(own)).work.key]
+            # Its own first: a turn serves the client that has it.
+            mine = [ticket for ticket in alike if ticket.client == client]
+            for ticket in [*mine, *(ticket for ticket in alike if ticket.client != client)]:
+                if batch and ticket.work.tokens > room:
                     return batch
                 self._remove(ticket)
-                if not ticket.gone:
-                    batch.append(ticket)
-                    room -= ticket.work.tokens
-            if client in self._clients:
-                self._clients.move_to_end(client)
+                batch.append(ticket)
+                room -= ticket.work.tokens
+                # It has had its turn, also where its key does not fit whole.
+                if client in self._clients:
+                    self._clients.move_to_end(client)
         return batch
 
     def _remove(self, ticket: _Ticket) -> None:
+        client, key = ticket.client, ticket.work.key
         self._waiting -= ticket.work.tokens
-        own = self._clients[ticket.client]
-        own.remove(ticket)
-        if not own:
-            del self._clients[ticket.client]
-        alike = self._keys[ticket.work.key]
-        alike.remove(ticket)
-        if not alike:
-            del self._keys[ticket.work.key]
+        del self._clients[client][ticket], self._keys[key][ticket]
+        if not self._clients[client]:
+            del self._clients[client]
+        if not self._keys[key]:
+            del self._keys[key]
 
     def _do(self, batch: Sequence[_Ticket]) -> None:
         """Run a batch, and hand each request its own results."""
@@ -204,42 +206,51 @@ class Batcher:
         together: dict[str, list[_Ticket]] = {}
         for ticket in batch:
             together.setdefault(ticket.work.key, []).append(ticket)
-        items = [
-            [item for ticket in own for item in ticket.work.items] for own in together.values()
-        ]
         failed = 0
-        for own, found in zip(together.values(), self._results(items), strict=True):
-            at = 0
-            for ticket in own:
-                end = at + len(ticket.work.items)
-                failed += isinstance(found, Exception)
-                _hand_over(ticket, found if isinstance(found, Exception) else found[at:end])
-                at = end
+        for ticket, found in self._results(list(together.values())):
+            failed += isinstance(found, Exception)
+            _hand_over(ticket, found)
         seconds = time.monotonic() - start
         size = sum(ticket.work.tokens for ticket in batch)
         self._rate = 0.8 * self._rate + 0.2 * size / max(seconds, 1e-3)
-        self._watch(
-            Batch(
-                works=len(batch),
-                keys=len(together),
-                items=sum(map(len, items)),
-                tokens=size,
-                queued=start - min(ticket.arrived for ticket in batch),
-                seconds=seconds,
-                failed=failed,
-            )
+        told = Batch(
+            works=len(batch),
+            keys=len(together),
+            items=sum(len(ticket.work.items) for ticket in batch),
+            tokens=size,
+            queued=start - min(ticket.arrived for ticket in batch),
+            seconds=seconds,
+            failed=failed,
         )
-
-    def _results(self, items: Sequence[Sequence[Any]]) -> list[Sequence[Any] | Exception]:
-        """The results of each key; where the batch fails, each key goes alone, so that one request
-        takes no other down."""
         try:
-            return [*_checked(self._run, items)]
+            self._watch(told)
+        except Exception:
+            # Who counts must not stop who scores.
+            log.exception("a batch was not counted")
+
+    def _results(
+        self, together: Sequence[Sequence[_Ticket]]
+    ) -> Iterator[tuple[_Ticket, Sequence[Any] | Exception]]:
+        """The results of each work; where the batch fails each key goes alone, and where a key
+        fails each of its works, so that one request takes no other down."""
+        items = [[item for ticket in own for item in ticket.work.items] for own in together]
+        try:
+            rows = _checked(self._run, items)
         except Exception as error:  # noqa: BLE001 - whatever a model raises
-            if len(items) == 1:
-                return [error]
+            parts = [[own] for own in together]
+            if len(parts) == 1:
+                parts = [[[ticket]] for ticket in together[0]]
+            if len(parts) == 1:
+                yield together[0][0], error
+                return
             log.warning("a batch failed, and goes in parts: %s: %s", type(error).__name__, error)
-        return [self._results([some])[0] for some in items]
+            for part in parts:
+                yield from self._results(part)
+            return
+        for own, row in zip(together, rows, strict=True):
+            left = iter(row)
+            for ticket in own:
+                yield ticket, [*islice(left, len(ticket.work.items))]
 
 
 def _checked(run: Run, items: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:

@@ -17,6 +17,11 @@ from assay.errors import ConfigError
 
 __all__ = ["listening", "web_server"]
 
+CLOSE_HEADER: Final = (b"connection", b"close")
+
+LAST_S: Final = 1.0
+"""Seconds for which idle connections stay open once the server is to end: what clients had sent by
+then, and was not read yet, is answered."""
 SPARE: Final = 256
 """File descriptors that are left to everything but connections."""
 
@@ -38,6 +43,7 @@ class Connection(H11Protocol):
         super().__init__(*args, **more)
         self._idle, self._most, self._head_s = idle, most, head_s
         self._deadline: asyncio.TimerHandle | None = None
+        self._ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a first request."""
@@ -52,6 +58,8 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Read on; the deadline is that of the head's end, not of its next byte."""
         super().data_received(data)
+        if self._ending:
+            self._answer_last()
         if self.conn.their_state is h11.IDLE:
             self._wait()
         else:
@@ -63,6 +71,12 @@ class Connection(H11Protocol):
         if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self._idle[self] = None
 
+    def shutdown(self) -> None:
+        """Answer what is asked by now, and close."""
+        self._ending = True
+        if not self._answer_last():
+            self.loop.call_later(LAST_S, self._close_idle)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._go()
@@ -73,6 +87,20 @@ class Connection(H11Protocol):
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             super().send_400_response(msg)
         else:
+            self.transport.close()
+
+    def _answer_last(self) -> bool:
+        """Say in the answer under way that no other will follow; whether there is one."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return False
+        cycle.keep_alive = False
+        if not cycle.response_started and CLOSE_HEADER not in cycle.default_headers:
+            cycle.default_headers = [*cycle.default_headers, CLOSE_HEADER]
+        return True
+
+    def _close_idle(self) -> None:
+        if not self._answer_last():
             self.transport.close()
 
     def _wait(self) -> None:
@@ -93,9 +121,8 @@ def web_server(app: Any, *, connections: int, head_s: float, drain_s: float) -> 
     connections: most at a time, fewer where the system allows fewer open files. head_s: longest
     time for a request's head. drain_s: longest time for running requests once it is to end.
     """
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = connections if files == resource.RLIM_INFINITY else min(connections, files - SPARE)
-    protocol: Any = functools.partial(Connection, idle={}, most=max(most, 1), head_s=head_s)
+    most = _allowed(connections)
+    protocol: Any = functools.partial(Connection, idle={}, most=most, head_s=head_s)
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -108,6 +135,17 @@ def web_server(app: Any, *, connections: int, head_s: float, drain_s: float) -> 
             timeout_graceful_shutdown=max(1, round(drain_s)),
         )
     )
+
+
+def _allowed(connections: int) -> int:
+    """So many connections, or as many as the system lets this process have open files for."""
+    files, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE
+    if files == resource.RLIM_INFINITY or wanted <= files:
+        return connections
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(1, most - SPARE)
 
 
 def listening(host: str, port: int) -> socket.socket:

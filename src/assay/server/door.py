@@ -9,9 +9,9 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fastapi.responses import JSONResponse
@@ -34,13 +34,22 @@ SKIPPED_S: Final = 2.0
 """Most of a refused request's body that is read, in bytes and seconds."""
 
 
-def refusal(error: Refused) -> JSONResponse:
+Shape = Callable[[Refused], tuple[Any, int]]
+"""What a refused request is answered, and with which status."""
+
+
+def plain(error: Refused) -> tuple[Any, int]:
+    """Return the reason and the field at fault: what dialects without a shape of their own say."""
+    return {"error": {"message": str(error), "field": error.field}}, error.status
+
+
+def refusal(error: Refused, shape: Shape = plain) -> JSONResponse:
     """Return what a refused request is answered."""
     headers = {"Retry-After": f"{error.seconds:.0f}"} if isinstance(error, Spent) else {}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    detail = {"message": str(error), "field": error.field}
-    return JSONResponse({"error": detail}, error.status, headers)
+    content, status = shape(error)
+    return JSONResponse(content, status, headers)
 
 
 @dataclass
@@ -68,13 +77,15 @@ class _Body:
 class Door:
     """The outermost layer of the application.
 
-    slow_s: a request that takes longer is logged as a warning.
+    slow_s: a request that takes longer is logged as a warning. shapes: of the errors of paths, also
+    behind /models/NAME.
     """
 
     app: ASGIApp
     access: Access
     metrics: Metrics
     slow_s: float
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and whatever happens answer it."""
@@ -111,7 +122,7 @@ class Door:
             except Refused as error:
                 if "expect" not in headers:
                     await body.skip()
-                await refusal(error)(scope, body, sending)
+                await refusal(error, self._shape(scope["path"]))(scope, body, sending)
             except Exception as error:
                 # A line for what is known, and for a bug the traceback.
                 known = isinstance(error, AssayError)
@@ -122,6 +133,9 @@ class Door:
                     answer = JSONResponse({"error": {"message": words}}, 500)
                     await answer(scope, body, sending)
         self._count(scope, status, time.perf_counter() - start)
+
+    def _shape(self, path: str) -> Shape:
+        return next((s for end, s in self.shapes.items() if path.endswith(end)), plain)
 
     def _count(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
         # Not the path that was asked for: anybody may make up any number of those.

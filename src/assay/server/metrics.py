@@ -1,7 +1,7 @@
 """What a server counts, for Prometheus."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from prometheus_client import (
@@ -12,9 +12,11 @@ from prometheus_client import (
     Histogram,
     ProcessCollector,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from assay.server.batcher import Batch, Batcher
-from assay.types import Score, Unscored
+from assay.types import Unscored
 
 __all__ = ["Metrics"]
 
@@ -22,9 +24,14 @@ SECONDS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 ITEMS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 REASONS: Final = 32
 """Reasons with a count of their own; any further one counts as "other"."""
+COUNTED: Final = {
+    "tokens_read": "Tokens that went through the model.",
+    "tokens_spared": "Tokens of prompts that were kept from an earlier batch.",
+}
+"""Attributes of scorers that have them, and what they count."""
 
 
-class Metrics:
+class Metrics(Collector):
     """Counters of one application, in a registry of its own."""
 
     def __init__(self) -> None:
@@ -76,6 +83,8 @@ class Metrics:
             "assay_failed_works", "Prompts whose scoring failed.", model, registry=own
         )
         self._reasons: set[str] = set()
+        self._counting: dict[str, object] = {}
+        own.register(self)
 
     def watch(self, model: str) -> Callable[[Batch], None]:
         """What a batcher tells of its batches."""
@@ -89,12 +98,22 @@ class Metrics:
 
         return watch
 
-    def queue(self, model: str, batcher: Batcher) -> None:
-        """Show a batcher's queue."""
+    def show(self, model: str, batcher: Batcher, served: object) -> None:
+        """Show a batcher's queue, and the tokens that what is served counts itself."""
         self._waiting.labels(model).set_function(lambda: batcher.waiting)
+        self._counting[model] = served
 
-    def scored(self, model: str, scores: Sequence[Score | Unscored]) -> None:
-        """Count responses, and the reasons of those without a score."""
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """What scorers count by themselves, when it is asked for."""
+        for word, about in COUNTED.items():
+            family = CounterMetricFamily(f"assay_model_{word}", about, labels=["model"])
+            for model, scorer in self._counting.items():
+                if (count := getattr(scorer, word, None)) is not None:
+                    family.add_metric([model], count)
+            yield family
+
+    def scored(self, model: str, scores: Sequence[object]) -> None:
+        """Count responses or questions, and the reasons of those without a score or an answer."""
         self.responses.labels(model).inc(len(scores))
         for score in scores:
             if isinstance(score, Unscored):

@@ -86,6 +86,8 @@ class _Around:
     micro_tokens: int
     verifier: Verifier | None
     generator: Generator | None
+    prompts: int = 0
+    """Tokens of prompts that a reward model keeps between calls."""
 
 
 def scorer(
@@ -119,11 +121,21 @@ def scorer(
 
 
 def open_word(
-    word: Word, *, device: str = "auto", dtype: str | None = "auto", micro_tokens: int = 8192
+    word: Word,
+    *,
+    device: str = "auto",
+    dtype: str | None = "auto",
+    micro_tokens: int = 8192,
+    prompts: int = 0,
 ) -> Scorer:
     """Open the scorer of a word that is taken apart."""
     around = _Around(
-        device=device, dtype=dtype, micro_tokens=micro_tokens, verifier=None, generator=None
+        device=device,
+        dtype=dtype,
+        micro_tokens=micro_tokens,
+        verifier=None,
+        generator=None,
+        prompts=prompts,
     )
     return _open(word, around)
 
@@ -134,10 +146,12 @@ def named(
     *,
     dtype: str | None = "auto",
     micro_tokens: int = 8192,
+    prompts: int = 0,
 ) -> dict[str, Scorer]:
     """Open several scorers, by the names before them (`NAME=WORD`) or by their own.
 
-    Raises `ConfigError` where two have one name.
+    prompts: tokens of prompts that each reward model of a word keeps between calls. Raises
+    `ConfigError` where two have one name.
     """
     place: dict[str, Any] = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
     if isinstance(words, Mapping):
@@ -149,7 +163,7 @@ def named(
             raise ConfigError(
                 f"two scorers are called {word.called!r}; give one another name: NAME={text.removeprefix(f'{word.name}=')}"
             )
-        found[word.called] = open_word(word, **place)
+        found[word.called] = open_word(word, **place, prompts=prompts)
     return found
 
 
@@ -384,7 +398,7 @@ def _model(word: Word, around: _Around) -> Scorer:
         if Path(name).exists() or published:
             raise
         raise ConfigError(f"{error}{_nearby(Path(name))}; {_also()}") from error
-    return LocalScorer(model, micro_tokens=around.micro_tokens)
+    return LocalScorer(model, micro_tokens=around.micro_tokens, prompts=around.prompts)
 
 
 def _is_hub_name(name: str) -> bool:

@@ -119,7 +119,9 @@ def _distribution(
         return Unscored(reason=f"the answer is no object, but {shorten(str(answer), 60)}")
     kind = answer.get("type")
     if kind == "refusal":
-        return Unscored(reason="the server refused to answer this question")
+        why = answer.get("x_reason")
+        more = f": {shorten(why)}" if isinstance(why, str) else ""
+        return Unscored(reason=f"the server refused to answer this question{more}")
     if kind is not None and kind not in TYPES[question.kind]:
         return Unscored(reason=f"an answer of type {kind!r} to a {question.kind}")
     shares = _of_predicate(answer) if question.kind == "predicate" else _shares(answer, question)

@@ -1,0 +1,189 @@
+"""OpenAI's `POST /v1/decisions`: a list of questions about an input, answers in their order.
+
+After openai 3.57 (types/decision.py, decision_create_params.py). A question that cannot be answered
+is a refusal, with the reason as `x_reason`. What is not in OpenAI's answer begins with `x_`; counts
+of tokens that are not known are null. Hints about caches change no answer and are passed over.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from assay.answerers.answered import Answered
+from assay.data.items import ANSWERS, CALLS, messages
+from assay.errors import DataError
+from assay.questions import Option, Question
+from assay.server.dialects import About, Refused
+from assay.server.dialects.fields import known, text
+from assay.server.dialects.typed import (
+    CONFIDENCE,
+    Inquiry,
+    TypedDialect,
+    made,
+    own,
+    score,
+    some,
+    sure,
+    tokens,
+    written,
+)
+from assay.types import Prompt, Unscored
+
+__all__ = ["DECISIONS"]
+
+KNOWN: Final = (
+    "model", "input", "questions", "prompt_cache_key", "prompt_cache_options", "safety_identifier"
+)  # fmt: skip
+LISTED: Final = {"predicate": None, "choice": "choices", "score": "levels"}
+"""Types of questions, each with the key of its options."""
+PART: Final = ("type", "text", "data", "prompt_cache_breakpoint")
+
+
+def _read(body: Mapping[str, Any]) -> Inquiry:
+    known(body, KNOWN)
+    asked = body.get("questions")
+    if not isinstance(asked, list):
+        raise Refused("questions", "must be a list of questions")
+    some(len(asked), "questions")
+    return Inquiry(
+        state=_state(body.get("input")),
+        questions=tuple(_question(one, f"questions[{i}]") for i, one in enumerate(asked)),
+        model=text(body.get("model") or "", "model"),
+        settings={"named": ["name" in one for one in asked]},
+    )
+
+
+def _state(given: Any) -> Prompt:
+    """The input as a conversation; data in it as JSON."""
+    if isinstance(given, str):
+        return Prompt.of(given)
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given) or not given:
+        raise Refused("input", "must be a text, or a list of items, one at least")
+    called: set[Any] = set()
+    for i, item in enumerate(given):
+        if item.get("type") in CALLS:
+            called.add(str(item.get("call_id")))
+        elif item.get("type") in ANSWERS and str(item.get("call_id")) not in called:
+            raise Refused(f"input[{i}].call_id", "names no call that stands before it")
+    try:
+        return Prompt(messages=tuple(messages([_plain(item) for item in given], "input")))
+    except DataError as error:
+        raise Refused("input", str(error)) from error
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item with its data as text."""
+    content = item.get("content")
+    if not isinstance(content, list):
+        return dict(item)
+    parts = [
+        {"type": "input_text", "text": written(part.get("data"), "input")}
+        if isinstance(part, dict) and part.get("type") == "input_json"
+        else part
+        for part in content
+    ]
+    return {**item, "content": parts}
+
+
+def _question(one: Any, field: str) -> Question:
+    kind = one.get("type") if isinstance(one, dict) else None
+    if not isinstance(kind, str) or kind not in LISTED:
+        raise Refused(f"{field}.type", f"must be one of {', '.join(LISTED)}")
+    listed = LISTED[kind]
+    _fields(one, ("type", "name", "instructions", *([listed] if listed else [])), field)
+    name = text(one["name"], f"{field}.name") if "name" in one else ""
+    asked = _instructions(one.get("instructions"), f"{field}.instructions")
+    if listed is None:
+        return Question.predicate(asked, name=name)
+    given = one.get(listed)
+    place = f"{field}.{listed}"
+    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+        raise Refused(place, "must be a list of objects")
+    options = [_option(each, kind, f"{place}[{i}]") for i, each in enumerate(given)]
+    return made(kind, asked, options, name, place)
+
+
+def _fields(one: Mapping[str, Any], there: Sequence[str], field: str) -> None:
+    """Raise `Refused` for a key that is none of a part's."""
+    try:
+        known(one, there)
+    except Refused as error:
+        raise Refused(f"{field}.{error.field}", error.reason) from None
+
+
+def _option(one: Mapping[str, Any], kind: str, field: str) -> Option:
+    key = "value" if kind == "choice" else "label"
+    name = one.get(key)
+    if not isinstance(name, str | bool) or (isinstance(name, bool) and kind == "score"):
+        raise Refused(f"{field}.{key}", f"must be a text{' or a boolean' * (kind == 'choice')}")
+    _fields(one, (key, "description"), field)
+    return Option(name=name, description=text(one.get("description") or "", f"{field}.description"))
+
+
+def _instructions(given: Any, field: str) -> str:
+    """A question's text, of which a list has parts."""
+    if isinstance(given, list):
+        given = "\n".join(_part(part, f"{field}[{i}]") for i, part in enumerate(given))
+    if not text(given, field).strip():
+        raise Refused(field, "is empty; say what is asked")
+    return str(given)
+
+
+def _part(part: Any, field: str) -> str:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind not in ("input_text", "input_json"):
+        raise Refused(field, "must be of type input_text or input_json; images are not read")
+    _fields(part, PART, field)
+    if kind == "input_json":
+        return written(part.get("data"), f"{field}.data")
+    return text(part.get("text"), f"{field}.text")
+
+
+def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:
+    triples = zip(asked.questions, answers, asked.settings["named"], strict=True)
+    count = tokens(answers)
+    return {
+        "model": about.name,
+        "answers": [_answer(question, one, named) for question, one, named in triples],
+        "usage": {
+            "input_tokens": count,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": None if count is None else 0,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": count,
+        },
+        "x_confidence": CONFIDENCE,
+        "x_fingerprint": about.fingerprint,
+        "x_id": about.id,
+    }
+
+
+def _answer(question: Question, one: Answered, named: bool) -> dict[str, Any]:
+    answer, name = one.answer, question.name if named else None
+    if isinstance(answer, Unscored):
+        return {"type": "refusal", "name": name, "x_reason": answer.reason}
+    head: dict[str, Any] = {"type": question.kind, "name": name}
+    if question.kind == "predicate":
+        return {**head, "probability": answer.probabilities[0], **own(answer)}
+    pairs = list(zip(question.options, answer.probabilities, strict=True))
+    head["confidence"] = sure(answer, question)
+    if question.kind == "choice":
+        head["probabilities"] = [{"value": option.name, "probability": p} for option, p in pairs]
+        head["choice"] = question.options[answer.top].name
+    else:
+        head["probabilities"] = [
+            {"value": i, "label": option.name, "probability": p}
+            for i, (option, p) in enumerate(pairs)
+        ]
+        head["score"] = score(answer)
+    return {**head, **own(answer)}
+
+
+def _refused(error: Refused) -> tuple[dict[str, Any], int]:
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    said = {"message": str(error), "type": kind, "param": error.field or None, "code": None}
+    return {"error": said}, error.status
+
+
+DECISIONS: Final = TypedDialect(
+    "/v1/decisions", "OpenAI: answer typed questions.", _read, _write, _refused
+)
