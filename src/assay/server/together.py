@@ -1,15 +1,23 @@
-"""What of several requests may stand side by side, so that no answer depends on who else asks."""
+"""Groups as work for a batcher, and what of several requests may stand side by side there: no
+answer depends on who else asks."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from assay.protocols import Scorer
 from assay.scorers.ensemble import Ensemble
 from assay.scorers.lower_bound import LowerBound
-from assay.scorers.reading import Reader
+from assay.scorers.reading import Reader, Reading
 from assay.scorers.reaggregate import Aggregated
-from assay.types import Group, Score, Unscored
+from assay.server.batcher import Work
+from assay.types import Group, Prompt, Response, Score, Unscored
 
-__all__ = ["by_columns", "of_its_own"]
+__all__ = ["by_columns", "of_its_own", "scoring", "work_of"]
+
+CHARACTERS: Final = 3
+"""Characters per token, to estimate a request's size: the model's own budget bounds its memory."""
 
 
 def of_its_own(scorer: Scorer) -> bool:
@@ -38,3 +46,49 @@ def by_columns(scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Uns
         rows = scorer.score([groups[place] for place in places])
         found.update(zip(places, rows, strict=True))
     return [found[place] for place in range(len(groups))]
+
+
+def scoring(
+    scorer: Scorer, saved: Callable[[float], None] = lambda tokens: None
+) -> Callable[[Sequence[Sequence[Any]]], list[list[Reading]]]:
+    """Return what a batcher runs: items are pairs of prompt and response, one key a prompt.
+
+    saved: told how many tokens, estimated, of prompts are there for more than one response.
+    """
+
+    def run(items: Sequence[Sequence[tuple[Prompt, Response]]]) -> list[list[Reading]]:
+        groups = [
+            Group(prompt=row[0][0], responses=tuple(response for _, response in row))
+            for row in items
+        ]
+        saved(sum(_size(g.prompt.text) * (len(g.responses) - 1) for g in groups))
+        if isinstance(scorer, Reader):
+            return scorer.readings(groups)
+        return [[Reading(score=score) for score in row] for row in by_columns(scorer, groups)]
+
+    return run
+
+
+def work_of(group: Group, *, together: bool = True) -> Work:
+    """Return a group as work: its key is all of the prompt that a scorer may look at.
+
+    together: whether other groups of the same prompt may be made one with it.
+    """
+    prompt, responses = group.prompt, group.responses
+    # Texts of unknown prompts have nothing in common: under one key each would wait for all.
+    alone = "" if prompt.messages else repr([response.rendered for response in responses])
+    key = hashlib.sha256((prompt.model_dump_json() + alone).encode()).hexdigest()
+    if not together:
+        key = uuid.uuid4().hex
+    size = _size(prompt.text) + sum(_length(response) for response in responses)
+    items = tuple((prompt, response) for response in responses)
+    return Work(key=key, items=items, tokens=size)
+
+
+def _length(response: Response) -> int:
+    given = response.rendered
+    return len(given) if isinstance(given, tuple) else _size(given or response.text)
+
+
+def _size(text: str) -> int:
+    return 1 + len(text) // CHARACTERS
