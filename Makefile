@@ -31,7 +31,7 @@ imports: $(READY)
 $(QUICK): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --no-compile --no-deps "$$(grep '^torch==' requirements.lock)"
-	$(PIP) --no-compile -c requirements.lock -e '.[train,report]'
+	$(PIP) --no-compile -c requirements.lock -e '.[train,report,server]'
 	touch $@
 
 # Everything is pinned in the lock, so pip has nothing to resolve (--no-deps).

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import pytest
 
 from assay.types import Group, Score, Unscored
@@ -11,13 +12,13 @@ from tests.server.running import post, running
 
 
 class OfText:
-    """A score that only this text has, and a log of the groups that were scored."""
+    """A score that only this text has, and a log of how many groups were scored at once."""
 
     def __init__(self) -> None:
         self.groups: list[int] = []
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        self.groups += [len(group.responses) for group in groups]
+        self.groups.append(len(groups))
         return [[number(group.prompt.text, r.text) for r in group.responses] for group in groups]
 
 
@@ -30,7 +31,7 @@ def number(prompt: str, text: str) -> Score | Unscored:
     return Score(value=int.from_bytes(digest[:4]) / 2**32)
 
 
-def test_answers_belong_to_their_requests_and_prompts_go_together() -> None:
+def test_answers_belong_to_their_requests_that_go_together() -> None:
     scorer = OfText()
     texts = [(f"q{i % 4}", f"a{i}") for i in range(64)]
     with running({"rm": scorer}, wait_s=1.0) as url, ThreadPoolExecutor(64) as pool:
@@ -74,6 +75,8 @@ def test_what_fails_takes_no_other_response_to_its_prompt_down() -> None:
         ({"prompt": "q", "responses": "a"}, 400, "responses"),
         ({"prompt": "q", "responses": [1]}, 400, "responses[0]"),
         ({"prompt": "q", "responses": [], "respones": 1}, 400, "respones"),
+        ({"prompt": "q", "responses": ["a"], "meta": "x"}, 400, "meta"),
+        ({"groups": [{"prompt": "q", "responses": [], "meta": []}]}, 400, "groups[0].meta"),
         ({"prompt": "q", "responses": ["a"], "model": "other"}, 404, "rm"),
         ({"prompt": "q", "responses": ["a"] * 5000}, 413, "4096"),
     ],
@@ -83,3 +86,12 @@ def test_a_bad_request_says_what_is_wrong(body: object, status: int, words: str)
         answer = post(f"{url}/v1/score", body)
     assert answer.status_code == status
     assert words in str(answer.json()["error"])
+
+
+def test_what_is_no_path_is_refused_in_the_shape_of_all_errors() -> None:
+    with running({"rm": OfText()}) as url:
+        no_path, no_method = post(f"{url}/v1/scores", {}), httpx2.get(f"{url}/v1/score")
+    assert (no_path.status_code, no_method.status_code) == (404, 405)
+    assert "/openapi.json" in no_path.json()["error"]["message"]
+    assert "POST" in no_method.json()["error"]["message"]
+    assert no_path.json()["error"]["field"] == no_method.json()["error"]["field"] == "path"

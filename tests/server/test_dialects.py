@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from assay.server.app import DIALECTS, work_of
+from assay.server.app import DIALECTS
 from assay.server.dialects import About, Refused
 from assay.server.dialects.fields import laid_out, said
+from assay.server.together import work_of
 from tests.server.running import post, running
 from tests.server.scorers import MODEL, STEPS, Characters
 

@@ -20,6 +20,7 @@ import pytest
 import torch
 
 from assay.errors import BackendError
+from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.local import LocalScorer
 from assay.server import selfcheck
 from assay.server.app import Limits
@@ -204,6 +205,8 @@ def test_a_model_is_checked_before_it_is_served(monkeypatch: pytest.MonkeyPatch)
     assert found is not None
     assert 0 <= found < 1e-4
     assert selfcheck.self_check("length", Characters()) is None
+    pair = {"rm": scorer, "length": Characters()}
+    assert selfcheck.self_check("both", Ensemble(pair, standards=Standards.none(2))) == found
     with monkeypatch.context() as changed:
         changed.setattr(selfcheck, "in_batches", lambda *_: 0.5)
         with pytest.raises(BackendError, match=r"rm is not served: its scores differ by 0\.5"):
@@ -264,13 +267,14 @@ def slow(prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--host", "0.0.0.0"], "--open-to-all"),
-        (["--keys", "/nowhere"], "/nowhere"),
-        (["--port", "70000"], "--port 0"),
+        ([], "nothing is served"),
+        (["longest", "--host", "0.0.0.0"], "--open-to-all"),
+        (["longest", "--keys", "/nowhere"], "/nowhere"),
+        (["longest", "--port", "70000"], "--port 0"),
     ],
 )
 def test_the_command_refuses_before_models_are_loaded(arguments: list[str], words: str) -> None:
-    done = served("longest", *arguments)
+    done = served(*arguments)
     try:
         _, errors = done.communicate(timeout=60)
     finally:

@@ -117,6 +117,8 @@ def test_several_are_called_by_their_names() -> None:
     assert named({"mine": Longest()}) == {"mine": Longest()}
     with pytest.raises(ConfigError, match=r"two scorers are called 'random'.*NAME=random,seed=2"):
         named(["random", "random,seed=2"])
+    with pytest.raises(ConfigError, match=r"another name: NAME=random$"):
+        named(["a=longest", "a=random"])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,6 @@ def test_several_are_called_by_their_names() -> None:
         ("maht", "did you mean math"),
         ("maen:longest+shortest", "did you mean mean"),
         ("skywork-reward-v", "did you mean skywork-reward-v2"),
-        ("http://localhost:8000/v1", "no scorer is asked at one yet"),
         ("verifier", "the verifier that a command is given"),
         ("log-probability", "log-probability:FOLDER"),
         ("mean:longest+shortest,standard=one", "there is none"),

@@ -154,6 +154,9 @@ def _loopback(host: str) -> bool:
 
 
 def _check(scorers: "Mapping[str, Scorer]") -> None:
+    if "torch" not in sys.modules:
+        # No model was loaded: verifiers and others need no torch.
+        return
     from assay.server.selfcheck import self_check
 
     for name, scorer in scorers.items():

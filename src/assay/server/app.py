@@ -1,10 +1,9 @@
 """The application: every dialect's paths over the models that are served."""
 
 import asyncio
-import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
@@ -12,13 +11,14 @@ from typing import Any, Final, TypeVar
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 
 from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.protocols import Answerer, Scorer
 from assay.scorers.reading import Reader, Reading
 from assay.server.answering import answering, inquiry_work
-from assay.server.batcher import Batcher, Full, Stopped, Work
+from assay.server.batcher import Batcher, Full, Stopped
 from assay.server.body import Room, read_body
 from assay.server.dialects import About, Asked, Dialect, Refused, sglang, told_apart, vllm
 from assay.server.dialects.decisions import DECISIONS
@@ -33,10 +33,10 @@ from assay.server.dialects.typed import Inquiry, TypedDialect
 from assay.server.door import Door
 from assay.server.keys import Access, Key
 from assay.server.metrics import Metrics
-from assay.types import Group, Prompt
-from assay.types import Response as Answer
+from assay.server.together import of_its_own, scoring, work_of
+from assay.types import Group
 
-__all__ = ["DIALECTS", "Limits", "Model", "application", "scoring"]
+__all__ = ["DIALECTS", "Limits", "Model", "application"]
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,6 @@ DIALECTS: Final[Sequence[Dialect | TypedDialect]] = (
     DECISIONS,
     SYSTEM_ONE,
 )
-CHARACTERS: Final = 3
-"""Characters per token, to estimate a request's size: the model's own budget bounds its memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,50 +93,9 @@ class Model:
         return "answers typed questions" if self.answerer else "scores responses to prompts"
 
 
-def scoring(
-    scorer: Scorer, saved: Callable[[float], None] = lambda tokens: None
-) -> Callable[[Sequence[Sequence[Any]]], list[list[Reading]]]:
-    """Return what a batcher runs: items are pairs of prompt and response, one key a prompt.
-
-    saved: told how many tokens, estimated, of prompts are there for more than one response.
-    """
-
-    def run(items: Sequence[Sequence[tuple[Prompt, Answer]]]) -> list[list[Reading]]:
-        groups = [
-            Group(prompt=row[0][0], responses=tuple(response for _, response in row))
-            for row in items
-        ]
-        saved(sum(_size(g.prompt.text) * (len(g.responses) - 1) for g in groups))
-        if isinstance(scorer, Reader):
-            return scorer.readings(groups)
-        return [[Reading(score=score) for score in row] for row in scorer.score(groups)]
-
-    return run
-
-
-def work_of(group: Group) -> Work:
-    """Return a group as work: its key is all of the prompt that a scorer may look at."""
-    prompt, responses = group.prompt, group.responses
-    # Texts of unknown prompts have nothing in common: under one key each would wait for all.
-    alone = "" if prompt.messages else repr([response.rendered for response in responses])
-    key = hashlib.sha256((prompt.model_dump_json() + alone).encode()).hexdigest()
-    size = _size(prompt.text) + sum(_length(response) for response in responses)
-    items = tuple((prompt, response) for response in responses)
-    return Work(key=key, items=items, tokens=size)
-
-
-def _length(response: Answer) -> int:
-    given = response.rendered
-    return len(given) if isinstance(given, tuple) else _size(given or response.text)
-
-
 def _in_ids(groups: Sequence[Group]) -> bool:
     """Whether a response is given as token ids."""
     return any(isinstance(one.rendered, tuple) for group in groups for one in group.responses)
-
-
-def _size(text: str) -> int:
-    return 1 + len(text) // CHARACTERS
 
 
 @dataclass
@@ -240,7 +197,9 @@ class _Serving:
             reason = f"{model.name} reads texts, and token ids are words of one model; send texts"
             raise Refused("", reason, status=422)
         full = [group for group in asked.groups if group.responses]
-        found = iter(await model.batcher.ask([work_of(group) for group in full], client))
+        together = model.scorer is not None and of_its_own(model.scorer)
+        works = [work_of(group, together=together) for group in full]
+        found = iter(await model.batcher.ask(works, client))
         return [next(found) if group.responses else [] for group in asked.groups]
 
 
@@ -318,6 +277,7 @@ def application(
     app.add_middleware(
         Door, access=Access(keys), metrics=metrics, slow_s=limits.slow_s, shapes=shapes
     )
+    app.add_exception_handler(HTTPException, _no_path)
     app.state.serving = serving
     for dialect in dialects:
         # Most stacks' requests name no model: where there are several, the path does.
@@ -369,6 +329,16 @@ def _about(serving: _Serving) -> APIRouter:
         return {"object": "list", "data": rows, "models": also}
 
     return router
+
+
+async def _no_path(request: Request, error: Exception) -> JSONResponse:
+    """What is answered where there is no such path, or not for this method."""
+    assert isinstance(error, HTTPException)
+    words = "there is no such path; /openapi.json lists those that there are"
+    if error.status_code == 405:
+        words = f"this path takes {(error.headers or {}).get('Allow', 'another method')}"
+    detail = {"message": words, "field": "path"}
+    return JSONResponse({"error": detail}, error.status_code, error.headers)
 
 
 def _endpoint(serving: _Serving, dialect: Dialect | TypedDialect) -> Any:

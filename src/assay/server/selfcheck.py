@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 
@@ -20,6 +20,8 @@ def models_of(scorer: object, depth: int = 4) -> Iterator[RewardModel]:
     """Return the reward models in memory behind a scorer, those of an ensemble's members too."""
     if isinstance(scorer, LocalScorer):
         yield scorer.model
+    elif depth and isinstance(scorer, Mapping):
+        yield from models_of([*scorer.values()], depth)
     elif depth and isinstance(scorer, list | tuple):
         for member in scorer:
             yield from models_of(member, depth - 1)

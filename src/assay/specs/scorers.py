@@ -160,8 +160,9 @@ def named(
     for text in words:
         word = parse(text)
         if word.called in found:
+            what = text.removeprefix(f"{word.name}=")
             raise ConfigError(
-                f"two scorers are called {word.called!r}; give one another name: NAME={text}"
+                f"two scorers are called {word.called!r}; give one another name: NAME={what}"
             )
         found[word.called] = open_word(word, **place, prompts=prompts)
     return found

@@ -55,13 +55,15 @@ def _group(row: Any, before: str) -> Group:
     responses = row.get("responses")
     if not isinstance(responses, list):
         raise Refused(f"{before}responses", "must be a list of texts or of lists of steps")
-    reference = row.get("reference")
+    reference, meta = row.get("reference"), row.get("meta")
+    if meta is not None and not isinstance(meta, Mapping):
+        raise Refused(f"{before}meta", f"must be an object, got {type(meta).__name__}")
     prompt = Prompt(
         messages=messages,
         reference=None if reference is None else text(reference, f"{before}reference"),
         tools=_tools(row.get("tools"), f"{before}tools"),
         id=text(row.get("id") or "", f"{before}id"),
-        meta=row.get("meta") or {},
+        meta=meta or {},
     )
     made = (_response(one, f"{before}responses[{i}]") for i, one in enumerate(responses))
     return Group(prompt=prompt, responses=tuple(made))
