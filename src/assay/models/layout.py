@@ -171,29 +171,29 @@ class Encoder:
         """One `Encoded` an item; prompts and steps are tokenised in one call."""
         plain = [item for item in items if not item[1].turns and item[1].rendered is None]
         texts = iter(self._in_steps(plain))
+        rendered = [response.rendered for _, response in items]
+        if self.layout.template == "turns" and any(text is not None for text in rendered):
+            raise DataError(
+                "this model reads each step in a turn of its own; send prompt and steps, not a text"
+                " that was laid out elsewhere"
+            )
+        given = iter(self._given_ids([text for text in rendered if isinstance(text, str)]))
         return [
-            self._as_given(item[1].rendered)
+            self._as_given(next(given) if isinstance(item[1].rendered, str) else item[1].rendered)
             if item[1].rendered is not None
             else (self._trajectory(*item) if item[1].turns else next(texts))
             for item in items
         ]
 
-    def _as_given(self, rendered: str | Sequence[int]) -> Encoded:
-        """Encode what was laid out elsewhere, with one bos where the model's own texts have one.
+    def _given_ids(self, texts: list[str]) -> list[list[int]]:
+        """Ids of texts laid out elsewhere, with one bos where the model's own texts have one."""
+        bos = self.tokenizer.bos_token_id
+        rows = self._tokens(texts, special=True, first=True)
+        return [[bos, *ids] if self._begins and ids[:1] != [bos] else ids for ids in rows]
 
-        It is read at its end, or at every step tag that it holds.
-        """
-        if self.layout.template == "turns":
-            raise DataError(
-                "this model reads each step in a turn of its own; send prompt and steps, not a text"
-                " that was laid out elsewhere"
-            )
-        if isinstance(rendered, str):
-            ids = self._tokens([rendered], special=True, first=True)[0]
-            bos = self.tokenizer.bos_token_id
-            ids = [bos, *ids] if self._begins and ids[:1] != [bos] else ids
-        else:
-            ids = list(rendered)
+    def _as_given(self, ids: Sequence[int]) -> Encoded:
+        """Encode what was laid out elsewhere, to be read at its end, or at every step tag that it
+        holds."""
         if not ids:
             raise DataError("there is no token to read")
         if self.readout.at == "step_tag":
@@ -202,8 +202,8 @@ class Encoder:
             if not reads:
                 raise DataError(f"the step tag {self.readout.tag!r} is nowhere in it")
             return Encoded(tuple(ids), 0, reads)
-        ids = self._read(ids)
-        return Encoded(tuple(ids), 0, (max(len(ids) - 1, 0),))
+        read = self._read(list(ids))
+        return Encoded(tuple(read), 0, (max(len(read) - 1, 0),))
 
     @cached_property
     def _begins(self) -> bool:
