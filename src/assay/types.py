@@ -310,6 +310,8 @@ class Score(Record):
     weights: Mapping[str, FiniteFloat] = unless_empty({})
     """What a unit of each part adds to the value, below 0 for a fault; a part without one adds
     nothing. Empty = not known."""
+    critique: str | None = unless_empty(None)
+    """What a judge wrote before its verdicts; None = nothing."""
 
     def __hash__(self) -> int:
         """Hash what all scores have: equal scores are equal in it."""

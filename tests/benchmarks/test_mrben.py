@@ -89,7 +89,7 @@ def test_the_public_files(assay_data: Path):
     """4,296 solutions, nine of which cannot be placed: 2,572 are wrong, most of them in
     mathematics."""
     data = (str(assay_data / "steps" / "mrben"),)
-    with pytest.raises(DataError, match=r"and 8 more rows.*unreadable=leave_out"):
+    with pytest.raises(DataError, match=r"and 8 more rows.*\(--unreadable leave_out, "):
         MRBen(data=data).records()
     benchmark = MRBen(data=data, unreadable="leave_out", resamples=100)
     with pytest.warns(UserWarning, match="9 of 4296 rows"):

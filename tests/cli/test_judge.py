@@ -14,7 +14,9 @@ from assay.judges import pairwise
 from assay.pages.judge import pair_examples
 from assay.questions import Comparison, Game
 from assay.types import Group, Ranking
+from assay.workflows import _judging as judging
 from tests.engines.fake_server import FakeServer, Reply
+from tests.models import tiny
 from tests.specs.answering import Likes
 
 OWN = "tests.specs.answering:Likes"
@@ -57,7 +59,7 @@ def test_pairs(pairs, capsys):
     assert metrics["accuracy"]["unscored"] == 1
     assert metrics["accuracy_both_orders"]["value"] == pytest.approx(6 / 7)
     assert (metrics["flips"]["value"], metrics["consistent"]["value"]) == (0.0, 1.0)
-    assert metrics["first_slot"]["value"] == pytest.approx(0.5)
+    assert metrics["first_slot_share"]["value"] == pytest.approx(0.5)
     baselines = found["baselines"]
     assert baselines["accuracy/first"]["value"] == pytest.approx(4 / 7)
     assert baselines["accuracy/longer"]["value"] == pytest.approx(3 / 7)
@@ -66,7 +68,8 @@ def test_pairs(pairs, capsys):
     assert lines[0]["prefer"] == pytest.approx(0.9)
     assert [game["swapped"] for game in lines[0]["games"]] == [False, True]
     assert lines[0]["games"][0]["critique"] == "Because it is good."
-    assert lines[7] == {"id": "q7", "pair": 7, "label": 1.0, "unscored": "says nothing"}
+    silent = {"id": "q7", "prompt": "question 7", "pair": 7, "label": 1.0}
+    assert lines[7] == {**silent, "unscored": "says nothing"}
     page = (out / "report.html").read_text()
     assert page.index("Where judge and label disagree") < page.index("All numbers")
     assert "Because it is good." in page
@@ -74,7 +77,7 @@ def test_pairs(pairs, capsys):
 
 def test_a_judge_of_the_first_place_is_seen_through(pairs):
     found = assay.judge(pairs, f"pairwise:{OWN},sure=0.5,place=0.4")
-    assert found.metrics["first_slot"].value == pytest.approx(0.9)
+    assert found.metrics["first_slot_share"].value == pytest.approx(0.9)
     assert found.metrics["flips"].value == 1.0
     assert found.metrics["accuracy_both_orders"].value == 0.0
     assert found.metrics["accuracy"].value == pytest.approx(0.5)
@@ -109,7 +112,18 @@ def test_points(tmp_path, capsys):
     assert [line.get("value") for line in lines] == [5.0, 1.0, None]
     assert lines[2]["unscored"] == "says nothing"
     assert [line["label"] for line in lines] == [1.0, 0.0, 0.0]
+    assert [line.get("critique") for line in lines] == ["So it is.", "So it is.", None]
+    assert {(len(line["id"]), line["prompt"]) for line in lines} == {(12, "?")}
+    assert (out / "report.html").read_text().count("So it is.") == 2
     assert "1 unscored: says nothing" in capsys.readouterr().out
+
+
+def test_each_side_of_a_pair_has_its_label(tmp_path):
+    found = assay.judge([preference(0, prefer=0.7)], f"pointwise:{OWN}", out=tmp_path / "out")
+    assert [row["label"] for row in found.rows] == pytest.approx([0.7, 0.3])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "label 0.7" in page
+    assert "label 0.3" in page
 
 
 def test_responses_without_labels_have_a_mean(tmp_path):
@@ -131,6 +145,7 @@ def test_steps(tmp_path):
     assert lines[0]["steps"] == pytest.approx([0.9, 0.81])
     assert lines[1]["steps"] == pytest.approx([0.1, 0.01])
     assert lines[0]["label"] == [1.0, 1.0]
+    assert lines[0]["critique"] == "step 1, step 2: Because it is good."
     found = json.loads((out / "judge.json").read_text())["metrics"]
     # A step is right from one half on: scores of a critic are probabilities.
     assert found["step_accuracy"]["value"] == 1.0
@@ -150,6 +165,9 @@ def test_rubric(tmp_path):
     assert set(lines[0]["parts"].values()) == {1.0}
     page = (out / "report.html").read_text()
     assert "2 of 2 criteria; 0 never vary" in page
+    assert "c1: is good<" in page
+    assert lines[0]["critique"] == "c1, c2: Because it is good."
+    assert "c1, c2: Because it is good." in page
     again = assay.judge(tmp_path / "data.jsonl", word, how="rubric", out=tmp_path / "again")
     assert (
         again.rows
@@ -215,10 +233,11 @@ def test_a_ledger_that_the_word_names_is_on_the_bill(pairs, tmp_path):
         word = f"pairwise:{server.url},model=m,ledger={tmp_path / 'mine'}"
         first = assay.judge(str(pairs), word, prices="1:2")
         # The server counts no tokens: what they cost is not known, and no 0.
-        assert first.bill["paid"] == first.bill["in the ledger"] == "16 requests"
+        assert first.bill["paid"].requests == first.bill["in the ledger"].requests == 16
+        assert first.bill["paid"].money is None
         again = assay.judge(str(pairs), word)
-        assert again.bill["paid"] == "nothing"
-        assert again.bill["saved by the ledger"] == "16 requests"
+        assert again.bill["paid"].requests == 0
+        assert again.bill["saved by the ledger"].requests == 16
         assert len(server.asked) == 16
 
 
@@ -265,8 +284,36 @@ def test_refused(pairs, tmp_path):
     silent = preference(1, "silent good")
     with pytest.raises(DataError, match=r"nothing of the data has a verdict; 1 unscored: says"):
         assay.judge([silent], f"pairwise:{OWN}")
+    with pytest.raises(DataError, match=r"all rows are in .*verdicts\.jsonl"):
+        assay.judge([silent], f"pairwise:{OWN}", out=tmp_path / "silent")
+    assert [row["unscored"] for row in rows(tmp_path / "silent")] == ["says nothing"]
     with pytest.raises(SystemExit):
         main(["judge", "pairs", str(pairs), "--judge", "pairwise", "--out", str(tmp_path / "x")])
+
+
+def test_steps_need_a_judge_of_steps():
+    steps = StepLabels(
+        prompt=Prompt.of("?"), response=Response(steps=("a", "b")), labels=(1.0, 0.0)
+    )
+    for word in (f"pointwise:{OWN}", f"rubric:{OWN}"):
+        with pytest.raises(ConfigError, match="take steps:ANSWERER"):
+            assay.judge([steps], word, how="steps")
+
+
+def test_reasons_of_one_kind_are_told_once():
+    reasons = ["mass 0.29; likeliest: 'A' 0.21, 'The' 0.11", "mass 0.3; likeliest: 'B' 0.3"]
+    assert judging.alike(reasons) == [(reasons[0], 2)]
+    assert len(judging.alike(["the model's name", "the model is away"])) == 2
+    assert len(judging.alike(['no verdict in 1 text: "a"', 'no verdict in 1 text: "b c"'])) == 1
+
+
+def test_the_json_has_the_bill_in_numbers(pairs, tmp_path):
+    with FakeServer(lambda _: Reply(choice={"text": "Verdict: A"}, tokens=20)) as server:
+        found = assay.judge(str(pairs), f"pairwise:{server.url},model=m", out=tmp_path / "run")
+    paid = json.loads((tmp_path / "run" / "judge.json").read_text())["bill"]["paid"]
+    assert paid["requests"] == 16
+    assert paid["tokens_out"] == found.bill["paid"].tokens_out
+    assert paid["money"] is None
 
 
 def test_pipelines_may_fail_on_a_judge(pairs, tmp_path):
@@ -291,3 +338,67 @@ def test_examples_of_many_pairs_are_found_at_once_and_of_the_right_kind():
     assert time.process_time() - start < 5
     assert [section.title.split()[0] for section in sections] == ["Where", "Where", "Some"]
     assert all("of 2,000." in str(section.blocks[0]) for section in sections)
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    """A tiny model whose tokens are bytes, beside the same one without a chat template."""
+    folder = tmp_path_factory.mktemp("backbone")
+    for name, template in (("chat", tiny.CHATML), ("plain", None)):
+        tiny.causal().save_pretrained(folder / name)
+        tiny.tokenizer(chat_template=template).save_pretrained(folder / name)
+    return folder
+
+
+def refused(capsys, *arguments):
+    """The last line that a command says before it ends with an error."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stopped:
+        main(["judge", *map(str, arguments)])
+    assert stopped.value.code == 2
+    [*_, last] = capsys.readouterr().err.strip().splitlines()
+    assert last.startswith("assay judge: ")
+    return last
+
+
+BAD_RUBRICS = {
+    "no criterion has positive points": [{"id": "a", "text": "is rude", "points": -1}],
+    "criteria are named twice: a": [{"id": "a", "text": "x"}, {"id": "a", "text": "y"}],
+}
+
+
+@pytest.mark.parametrize("says", BAD_RUBRICS)
+def test_a_rubric_that_cannot_score_is_one_clear_line(pairs, tmp_path, capsys, says):
+    path = tmp_path / "rubric.json"
+    path.write_text(json.dumps({"criteria": BAD_RUBRICS[says]}))
+    rubric = f"rubric:{path}@{OWN}"
+    said = refused(capsys, "rubric", pairs, "--judge", rubric, "--out", tmp_path / "out")
+    assert says in said
+    assert str(path) in said
+
+
+def test_a_model_whose_labels_are_several_tokens_is_one_clear_line(
+    pairs, tmp_path, capsys, backbone
+):
+    path = tmp_path / "rubric.json"
+    path.write_text(json.dumps([{"criterion": "is good", "points": 1}]))
+    rubric = f"rubric:{path}@{backbone / 'chat'},abstain=no"
+    said = refused(capsys, "rubric", pairs, "--judge", rubric, "--out", tmp_path / "out")
+    assert "'yes'" in said
+    assert "token" in said
+    assert "reads=text" in said
+
+
+def test_a_model_without_a_chat_template_is_one_clear_line(pairs, tmp_path, capsys, backbone):
+    word = f"pairwise:{backbone / 'plain'}"
+    said = refused(capsys, "pairs", pairs, "--judge", word, "--out", tmp_path / "out")
+    assert "no chat template" in said
+
+
+def test_a_judge_that_answers_outside_the_set_is_one_clear_line(pairs, tmp_path, capsys):
+    with FakeServer(lambda _: Reply(choice={"text": "Verdict: both"})) as server:
+        word = f"pairwise:{server.url},model=m"
+        said = refused(capsys, "pairs", pairs, "--judge", word, "--out", tmp_path / "out")
+    assert "has a verdict; 8 unscored: no verdict in 1 text" in said
+    assert '"Verdict: both" (asked for A, B or C)' in said
+    assert len(rows(tmp_path / "out")) == 8

@@ -365,3 +365,13 @@ def test_the_weakest_of_values_is_warned_of(
     with pytest.raises(SystemExit):
         assay("train", "orm", "--out", tmp_path / "orm", *shared)
     assert "aggregate is of step scores" in capsys.readouterr().err
+
+
+def test_training_writes_a_card_beside_the_weights(trained: Path) -> None:
+    text = (trained / "rm" / "README.md").read_text()
+    body = json.loads((trained / "rm" / "run.json").read_text())
+    (data_hash,) = body["data"].values()
+    assert data_hash in text
+    assert "| accuracy | " in text
+    assert f"vllm serve {trained / 'rm'}" in text
+    assert "README.md" in body["files"]

@@ -38,7 +38,7 @@ WORDS = {
 }
 REFUSED = {
     "nonsense": ("longset", "did you mean longest"),
-    "a server": ("http://localhost:9/v1", "is asked at one yet"),
+    "a server": ("remote:localhost:9", "is no server's address"),
     "a judge": ("pairwise", "by whom? Give pairwise:ANSWERER"),
     "a judge's cost": ("pairwise:tests.specs.answering:Likes", "calls=1 for pairs"),
     "a preset": ("skywork-reward-v2", "was downloaded to this machine"),

@@ -139,3 +139,8 @@ def test_gold_goes_with_its_question() -> None:
     record = decisions(row())
     with pytest.raises(ValueError, match="gold of"):
         Decisions(prompt=record.prompt, questions=record.questions, gold=record.gold[:2])
+
+
+def test_questions_without_names_are_refused_with_an_example() -> None:
+    with pytest.raises(DataError, match=r"by name.*noul"):
+        decisions({"state": "s", "questions": [{"text": "Is it?"}]})

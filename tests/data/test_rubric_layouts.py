@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assay.data.io import read
 from assay.data.rubrics import (
     Credit,
     Rated,
@@ -19,7 +20,7 @@ from assay.data.rubrics.layouts import healthbench_rows
 from assay.data.rubrics.nested import autorubric_of
 from assay.data.rubrics.record import Rubric
 from assay.errors import ConfigError, DataError
-from assay.types import Prompt
+from assay.types import Group, Prompt
 
 HEALTHBENCH = [
     {"criterion": "Advises to call a doctor.", "points": 7, "tags": ["axis:accuracy"]},
@@ -295,3 +296,48 @@ def test_a_byte_order_mark_is_no_part_of_a_rubric(tmp_path: Path) -> None:
     path = tmp_path / "marked.json"
     path.write_text('[{"criterion": "x", "points": 1}]', "utf-8-sig")
     assert read_rubric(path).criteria[0].text == "x"
+
+
+def test_rows_with_a_rubric_may_have_responses(tmp_path: Path) -> None:
+    said = [{"response": "a"}, {"responses": ["a", "b"]}, {"completion": "a"}, {}]
+    asked = {"prompt": [{"role": "user", "content": "?"}], "rubrics": HEALTHBENCH}
+    by_hand = {"prompt": "?", "response": "a", "rubric": HEALTHBENCH}
+    rows = [*({**asked, **one} for one in said), by_hand]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows[:4]))
+    found = list(read(str(file)))
+    assert [len(one.responses) if isinstance(one, Group) else 0 for one in found] == [1, 2, 1, 0]
+    file.write_text(json.dumps(by_hand))
+    (hand,) = read(str(file))
+    for one in (*found, hand):
+        rubric = rubric_of(one.prompt if isinstance(one, Group) else one)
+        assert rubric is not None
+        assert len(rubric.criteria) == 2
+    file.write_text(json.dumps({**asked, "response": "a", "completion": "b"}))
+    with pytest.raises(DataError, match="nothing beside 'response'"):
+        list(read(str(file)))
+
+
+def test_a_list_of_our_own_criteria_is_a_rubric() -> None:
+    assert brief(rubric_from([{"id": "a", "text": "A.", "points": 2}])) == [("a", "A.", 2)]
+    with pytest.raises(DataError, match="a"):
+        rubric_from([{"id": "a", "text": "A."}, {"id": "a", "text": "B."}])
+
+
+def test_plain_weights_are_read_where_all_formulas_agree(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "- {criterion: One sentence., weight: 3}\n- {criterion: Polite., weight: 1, name: polite}\n"
+    )
+    rubric = read_rubric(tmp_path / "own.yaml")
+    assert brief(rubric) == [("c1", "One sentence.", 3.0), ("polite", "Polite.", 1.0)]
+    found = rate(rubric, [Credit.of(1.0), Credit.of(0.0)])
+    assert isinstance(found, Rated)
+    assert found.value == pytest.approx(3 / 4)
+    rows = [{"criterion": "Polite.", "weight": 2}]
+    within = rubric_from({"criteria": rows, "guidelines": "Be strict."})
+    assert within.guidelines == "Be strict."
+    assert within.criteria == rubric_from(rows).criteria
+    with pytest.raises(DataError, match="below 0 means one thing here"):
+        rubric_from([*rows, {"criterion": "Rude.", "weight": -1}])
+    with pytest.raises(DataError, match="no rubric is known"):
+        rubric_from([{"criterion": "Polite.", "weight": 2, "severity": 1}])

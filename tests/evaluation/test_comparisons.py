@@ -53,7 +53,7 @@ def test_by_hand():
     assert found["flips"] == pytest.approx(1 / 4)
     assert found["consistent"] == pytest.approx(3 / 4)
     # Shown first: .9 and 1 - .8; .9 and .9; .7 and .4; .2 and .6.
-    assert found["first_slot"] == pytest.approx(np.mean([0.55, 0.9, 0.55, 0.4]))
+    assert found["first_slot_share"] == pytest.approx(np.mean([0.55, 0.9, 0.55, 0.4]))
     baselines = {name: one.value for name, one in report.baselines.items()}
     # The second is longer everywhere.
     assert baselines["accuracy/longer"] == pytest.approx(1 / 3)

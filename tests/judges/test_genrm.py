@@ -53,6 +53,7 @@ def test_the_score_is_the_mean_over_critiques() -> None:
     assert a.value == pytest.approx(0.1)
     assert a.std == pytest.approx((2 / 3 * 0.01) ** 0.5)
     assert a.parts == {"critique 1": 0.0, "critique 2": 0.1, "critique 3": 0.2}
+    assert a.critique == "\n\n".join(f"critique {i + 1}: critique {i}." for i in range(3))
     assert b == a
     assert (reader.calls, len(reader.states), len(critic.seen)) == (1, 6, 2)
     # The critic is shown the response and no verdict; the reader the critique behind it.

@@ -356,4 +356,4 @@ def test_written_critiques_are_read_for_their_last_verdict(asks: Any) -> None:
 def test_a_number_of_any_length_is_read() -> None:
     answerer = TextAnswerer(Writer(("Look.\n**Verdict: 27**",)), retries=0)
     found = scored(StepCritic(answerer, asks="number"), 30)
-    assert found == Score(value=0.0, steps=(1.0,) * 26 + (0.0,) * 4)
+    assert found == Score(value=0.0, steps=(1.0,) * 26 + (0.0,) * 4, critique="Look.")

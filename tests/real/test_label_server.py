@@ -33,19 +33,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 START = """
-import sys, time
+import os, sys, threading, time
 file, port = sys.argv[1:]
+# It ends with the test, however that ends.
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 try:
     import xllamacpp
 except ImportError:
     import runpy
     sys.argv = ["server", "--model", file, "--host", "127.0.0.1", "--port", port]
-    sys.argv += ["--logits_all", "true", "--n_threads", "2", "--n_ctx", "2048"]
+    sys.argv += ["--logits_all", "true", "--n_threads", "1", "--n_ctx", "2048"]
     runpy.run_module("llama_cpp.server", run_name="__main__")
 else:
     settings = xllamacpp.CommonParams()
     settings.model.path, settings.hostnames, settings.port = file, ["127.0.0.1"], int(port)
     settings.n_ctx, settings.n_parallel = 8192, 4
+    # Threads that wait for each other on a busy machine take all its time.
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(settings)
     time.sleep(3600)
 """
@@ -64,8 +68,8 @@ def url() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     command = [GIVEN or sys.executable, "-c", START, str(smol._gguf_file()[0]), port]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, **quiet) as process:
+    null = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null) as process:
         try:
             for _ in range(240):
                 assert process.poll() is None, "the server ended"

@@ -85,6 +85,7 @@ def test_answerers_of_ones_own():
         ("smol,reads=decisions", "reads=decisions: there is labels, text, lines; decisions is"),
         ("tests.specs.answering:Compares", "is no answerer"),
         ("tests.specs.nothing:Likes", "cannot be imported"),
+        (f"pairwise:{AT},model=m", f"is a judge; .* give {AT}"),
     ],
 )
 def test_answerers_that_there_are_not(word, says):
@@ -182,7 +183,11 @@ def test_panels_share_settings_and_members_have_their_own():
     with pytest.raises(ConfigError, match="do the same"):
         judge(f"panel:(pointwise:{OWN})+(pairwise:{OWN})")
     with pytest.raises(ConfigError, match="there is mean, median here"):
-        judge(f"panel:(pointwise:{OWN})+(pointwise:{OWN}),how=majority")
+        judge(f"panel:(pointwise:{OWN})+(pointwise:{OWN},sure=1),how=majority")
+    with pytest.raises(ConfigError, match="two members are called 'a'"):
+        judge(f"panel:(a=pairwise:{OWN})+(a=pairwise:{OWN},sure=1)")
+    with pytest.raises(ConfigError, match="are the same judge"):
+        judge(f"panel:(pairwise:{OWN})+(b=pairwise:{OWN})")
 
 
 @pytest.mark.parametrize(
@@ -195,6 +200,7 @@ def test_panels_share_settings_and_members_have_their_own():
         (f"pairwise:{OWN},orders=all", "orders cannot be 'all'"),
         (OWN, "is no judge"),
         (f"pairwise:{AT}", "give model=NAME"),
+        (f"{AT},model=m", f"give pairwise:{AT}, pointwise"),
     ],
 )
 def test_judges_that_there_are_not(word, says):

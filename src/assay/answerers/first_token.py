@@ -39,7 +39,9 @@ def kept(payload: Any, *, url: str, alone: bool) -> tuple[Any, Usage]:
     if tokens is None:
         lacks = f"{url} ignores the request for log-probabilities: its answer has none"
         if alone:
-            raise BackendError(f"{lacks}; read the verdict in a text (`TextAnswerer`)")
+            raise BackendError(
+                f"{lacks}; read the verdict in a text (reads=text, or `TextAnswerer`)"
+            )
         raise DataError(lacks)
     token, log = tokens[0].written if tokens else ("", None)
     if _thinks(message, token):
@@ -47,7 +49,7 @@ def kept(payload: Any, *, url: str, alone: bool) -> tuple[Any, Usage]:
             raise BackendError(
                 f"the model at {url} thinks before it answers: its first token is no verdict; turn"
                 " that off by the `extra` settings, such as chat_template_kwargs, or read the"
-                " verdict in a text (`TextAnswerer`)"
+                " verdict in a text (reads=text, or `TextAnswerer`)"
             )
         return {"ended": "the model thinks before it answers"}, usage
     if not tokens:

@@ -73,7 +73,7 @@ class Tokenizer:
                 raise ConfigError(
                     f"the label {label!r} is not one token of {self.model}; give labels that are"
                     " (letters are, by labels='auto'), or read the verdict in a text"
-                    " (`TextAnswerer`)"
+                    " (reads=text, or `TextAnswerer`)"
                 )
         shared = Counter(id for some in exact for id in some)
         if len(shared) < sum(map(len, exact)):

@@ -168,7 +168,8 @@ class LabelAnswerer:
         if len(failed) == len(first) and about:
             raise BackendError(
                 f"{url} does not give what is asked for of {self.model}: {about[0]}; set `top` or"
-                " `extra` to what it allows, or read the verdict in a text (`TextAnswerer`)"
+                " `extra` to what it allows, or read the verdict in a text"
+                " (reads=text, or `TextAnswerer`)"
             )
         self._reads = self._reads or len(failed) < len(first)
         return first + ask(asked[FIRST:], read)
@@ -213,7 +214,8 @@ class LabelAnswerer:
             raise ConfigError(
                 f"a verdict written as {question.form!r} begins with {begin!r}, and this server is"
                 " not known to continue an answer that is begun; give the dialect of one that does"
-                " (vllm, sglang, llama-server), or read the verdict in a text (`TextAnswerer`)"
+                " (vllm, sglang, llama-server), or read the verdict in a text"
+                " (reads=text, or `TextAnswerer`)"
             )
         if (stand, begin) not in self._known:
             ids = self._tokenizer.places(stand, begin) if self._dialect == "vllm" else {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from assay.answerers.asking import Prices
 from assay.answerers.ledger import Ledger
-from assay.answerers.phrasing import Style, asked, critique, verdict
+from assay.answerers.phrasing import Style, asked, critique, labels, verdict
 from assay.answerers.writing import Kept
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
@@ -18,6 +18,12 @@ from assay.questions import Distribution, Question, from_verdicts
 from assay.types import Prompt, Response, Unscored
 
 __all__ = ["TextAnswerer"]
+
+
+ENDING = 60
+"""Characters shown of a text without a verdict."""
+MANY = 5
+"""Labels that are not all named."""
 
 
 class TextAnswerer:
@@ -114,6 +120,13 @@ class TextAnswerer:
     def _verdict(self, text: Response, question: Question) -> int | None:
         return verdict(text.text, question, self.style) if text.finished else None
 
+    def _wanted(self, question: Question) -> str:
+        """The labels that were asked for, in words."""
+        stand = labels(question, self.style)
+        if len(stand) < MANY:
+            return f"{', '.join(stand[:-1])} or {stand[-1]}"
+        return f"one of {stand[0]} to {stand[-1]}"
+
     def _read(
         self, texts: Sequence[Response | Unscored], question: Question
     ) -> Distribution | Unscored:
@@ -132,4 +145,12 @@ class TextAnswerer:
             for text, place in zip(written, places, strict=True)
             if place is not None
         ]
-        return from_verdicts([*places, *(None for _ in failed)], len(question.options), critiques)
+        counted = from_verdicts(
+            [*places, *(None for _ in failed)], len(question.options), critiques
+        )
+        if isinstance(counted, Unscored):
+            end = " ".join(written[0].text.split())[-ENDING:]
+            return Unscored(
+                reason=f'{counted.reason}: "{end}" (asked for {self._wanted(question)})'
+            )
+        return counted

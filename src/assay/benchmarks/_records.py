@@ -86,7 +86,9 @@ def read(
                 records[id] = record.model_copy(update={"prompt": prompt})
     if bad and on_bad == "refuse":
         more = f" (and {len(bad) - 1} more rows)" if len(bad) > 1 else ""
-        raise DataError(f"{bad[0]}{more}; leave such rows out with unreadable=leave_out")
+        raise DataError(
+            f"{bad[0]}{more}; leave such rows out (--unreadable leave_out, unreadable='leave_out')"
+        )
     if bad:
         warnings.warn(
             f"{len(bad)} of {rows} rows cannot be read and were left out, such as {bad[0]}",

@@ -38,7 +38,7 @@ class MRBen:
 
     Ids are the question's, the solution's model and its place in the file. Nine solutions number no
     step of theirs, or several, as the one with the error: reading the public files needs
-    `unreadable=leave_out`.
+    `--unreadable leave_out`.
     """
 
     data: tuple[str, ...] = ()

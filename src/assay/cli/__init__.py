@@ -120,7 +120,8 @@ def _run(name: str, arguments: list[str]) -> None:
     commands: dict[str, Any] | None = getattr(module, "COMMANDS", None)
     earlier = take_from(arguments)
     if earlier is None:
-        check_word(name, arguments, commands)
+        # Where a command has words of its own, its first one need not be a sub-command.
+        check_word(name, arguments, None if hasattr(module, "Command") else commands)
     prog, cls = f"assay {name}", getattr(module, "Command", None)
     for one in (commands or {}).values():
         # Where `run.json` says that the command stands, also of those that are made.

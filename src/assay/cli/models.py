@@ -140,11 +140,17 @@ class Show:
 
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder of a saved reward model."""
+    serve: bool = False
+    """Lines that start servers of it, vLLM's and SGLang's too, instead."""
 
     def __call__(self) -> None:
         """Print it; no weight is loaded."""
+        from assay.models.serving import serving
         from assay.models.summary import summary
 
+        if self.serve:
+            print("\n".join(map(str, serving(self.folder))))
+            return
         for name, value in summary(self.folder).items():
             print(f"{name:<16} {value}")
 

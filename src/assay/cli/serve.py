@@ -1,28 +1,52 @@
-"""`assay serve WORD [WORD ...]`: a reward server."""
+"""`assay serve WORD [WORD ...]`: a reward server. `assay serve check URL`: whether one is right."""
 
+import ipaddress
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import tyro
 
+from assay.cli.serve_check import Check
+from assay.errors import ConfigError
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
 
-__all__ = ["Command"]
+if TYPE_CHECKING:
+    from assay.protocols import Scorer
+    from assay.server.keys import Key
+
+__all__ = ["COMMANDS", "Command"]
+
+KEYS: Final = "ASSAY_SERVE_KEYS"
+"""Environment variable that holds what a file of keys would."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command(Compute):
-    """Serve scorers and judges to RL frameworks and others, over HTTP."""
+    """Serve scorers and judges to RL frameworks and others, over HTTP.
+
+    `assay serve check URL --model SCORER` says whether a server scores as the model does.
+    """
 
     scorers: Annotated[
         tyro.conf.Positional[tuple[str, ...]],
         tyro.conf.arg(metavar="WORD", help=f"Scorers, or NAME=SCORER: {KINDS}."),
     ]
     host: str = "127.0.0.1"
-    """Address to listen at; 0.0.0.0 is every one of this machine."""
+    """Address to listen at; 0.0.0.0 is every one of this machine, and needs keys."""
     port: int = 8765
     """Port to listen at; 0 takes a free one."""
+    keys: Path | None = None
+    """File of API keys, a line each: SHA256 NAME [REQUESTS_PER_MINUTE [CONCURRENT]]. Without it,
+    the environment variable ASSAY_SERVE_KEYS is read."""
+    open_to_all: bool = False
+    """Listen beyond this machine without keys."""
     batch_tokens: int = 32_768
     """Most tokens, estimated, of requests that are scored together."""
     wait_ms: float = 5.0
@@ -32,14 +56,32 @@ class Command(Compute):
     group do not compute its prompt again; 0 keeps none."""
     queue_tokens: int = 4_000_000
     """Most tokens that wait, estimated; further requests get 429."""
+    body_mib: int = 32
+    """Largest body of a request, in MiB; those of all together take 1 GiB, or one body if more."""
+    responses: int = 4096
+    """Most responses per request."""
+    connections: int = 8192
+    """Most connections; beyond it the one that was idle longest is closed."""
+    request_s: float = 600.0
+    """Longest time for an answer, in seconds; also what running requests have at the end."""
+    slow_s: float = 30.0
+    """Time from which a request is logged as slow, in seconds."""
+    log_requests: bool = False
+    """Log every request, not only those that fail or are slow."""
+    self_check: bool = True
+    """Refuse to serve a model whose scores depend on how requests are put together."""
 
     def __call__(self) -> None:
-        """Serve until Ctrl-C or SIGTERM; what waits then is answered first."""
-        import uvicorn
-
-        from assay.server.app import application
+        """Serve until Ctrl-C or SIGTERM; what was asked by then is answered first."""
+        from assay.server.app import Limits, application
+        from assay.server.connections import listening, web_server
+        from assay.server.logs import log_to
         from assay.specs.scorers import named
 
+        keys = self._keys()
+        bound = listening(self.host, self.port)
+        # Also while models are loaded: an end that was asked for is no failure.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         scorers = named(
             self.scorers,
             self.device,
@@ -47,10 +89,85 @@ class Command(Compute):
             micro_tokens=self.micro_tokens,
             prompts=self.prompt_tokens,
         )
+        if self.self_check:
+            _check(scorers)
+        size = self.body_mib * 2**20
+        limits = Limits(
+            body_bytes=size,
+            bodies_bytes=max(size, 2**30),
+            responses=self.responses,
+            request_s=self.request_s,
+            slow_s=self.slow_s,
+        )
         app = application(
             scorers,
+            limits=limits,
+            keys=keys,
             batch_tokens=self.batch_tokens,
             wait_s=self.wait_ms / 1000,
             queue_tokens=self.queue_tokens,
         )
-        uvicorn.run(app, host=self.host, port=self.port, log_level="warning")
+        log_to(sys.stderr, logging.INFO if self.log_requests else logging.WARNING)
+        print(_start(bound.getsockname(), scorers, keyed=bool(keys)), flush=True)
+        server = web_server(
+            app,
+            connections=self.connections,
+            head_s=10.0,
+            drain_s=self.request_s + limits.body_s,
+        )
+        server.run([bound])
+
+    def _keys(self) -> "tuple[Key, ...]":
+        """The keys, which a server that others can reach must have."""
+        from assay.server.keys import read_keys
+
+        keys: tuple[Key, ...] = ()
+        if self.keys is not None:
+            keys = read_keys(self.keys.read_text(), str(self.keys))
+        elif KEYS in os.environ:
+            keys = read_keys(os.environ[KEYS], KEYS)
+        if not keys and not self.open_to_all and not _loopback(self.host):
+            raise ConfigError(
+                f"others can reach {self.host}, and there are no keys: give --keys FILE, or"
+                " --open-to-all to let everybody in"
+            )
+        return keys
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check(scorers: "Mapping[str, Scorer]") -> None:
+    from assay.server.selfcheck import self_check
+
+    for name, scorer in scorers.items():
+        difference = self_check(name, scorer)
+        if difference is not None:
+            print(f"{name}: scores in batches differ by at most {difference:.2g}", flush=True)
+
+
+def _start(address: tuple[object, ...], scorers: "Mapping[str, Scorer]", *, keyed: bool) -> str:
+    """What is printed when the server starts."""
+    from assay.server.app import DIALECTS
+
+    host, port = str(address[0]), address[1]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    paths = " ".join(dict.fromkeys(dialect.path for dialect in DIALECTS))
+    model = f'"model": "{next(iter(scorers))}", ' if len(scorers) > 1 else ""
+    body = f'{{{model}"prompt": "What is 2 + 2?", "responses": ["4", "5"]}}'
+    key = "-H 'Authorization: Bearer KEY' " if keyed else ""
+    return "\n".join(
+        [
+            f"serving {', '.join(scorers)} at {url}; Ctrl-C ends it",
+            f"paths: {paths}",
+            f"try: curl {url}/v1/score {key}-d '{body}'",
+            f"health: {url}/health/ready, metrics: {url}/metrics",
+        ]
+    )
+
+
+COMMANDS: Final[Mapping[str, Any]] = {"check": Check}

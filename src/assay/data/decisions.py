@@ -30,6 +30,9 @@ ROW = "id", "state", "questions", "gold", "answers", "soft_labels", "meta"
 SHORT = "id", "state", "question", "type", "options", "label", "soft_labels"
 TYPES = {"noul": "predicate", "predicate": "predicate", "choice": "choice", "score": "score"}
 
+SHAPE = '{"happy": {"type": "noul", "instructions": "Is the user happy?"}}'
+"""A question as a row has it, for errors."""
+
 ANSWERS = Question.predicate("")
 
 
@@ -70,6 +73,10 @@ def decisions(row: Mapping[str, Any]) -> Decisions:
     """Read a row of any of the layouts. Raises `DataError` that names the field."""
     if "questions" not in row and "question" in row:
         return _short(row)
+    if isinstance(row.get("questions"), list):
+        raise fields.wrong(
+            "questions", f"an object of questions by name, {SHAPE}", row["questions"]
+        )
     asked = _object(row, "questions")
     questions = {id: _question(one, id, f"questions.{id}") for id, one in asked.items()}
     soft: dict[str, Any] = {}

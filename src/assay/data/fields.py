@@ -154,7 +154,8 @@ def explain(error: ValidationError) -> str:
         if first["type"] != "missing" and not isinstance(first["input"], dict)
         else ""
     )
-    return f"field {field!r}: {first['msg']}{got}" if field else f"{first['msg']}{got}"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"field {field!r}: {said}{got}" if field else f"{said}{got}"
 
 
 def prompt(messages: tuple[Message, ...], row: Fields, *used: str) -> Prompt:

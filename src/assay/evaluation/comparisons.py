@@ -41,8 +41,8 @@ def evaluate(
     * accuracy: the mean of (s l + 1) / 2 over the sides s of the verdict and l of the label;
     * accuracy_both_orders: the share of pairs right in each order, of those judged in both;
     * consistent, flips: the shares of pairs whose two orders say the same, and name two winners;
-    * ties: the mean probability of a tie; first_slot: of preferring what is shown first, over both
-      orders of each pair.
+    * ties: the mean probability of a tie; first_slot_share: of preferring what is shown first, over
+      both orders of each pair.
 
     Pairs without a verdict are counted and left out. Baselines are the accuracy of the longer, the
     shorter and the first response, and of a coin.
@@ -68,8 +68,8 @@ def evaluate(
         sides = [orders(said) for _, said in both]
         metrics["consistent"] = share([float(a == b) for a, b in sides], both)
         metrics["flips"] = share([float(a * b < 0) for a, b in sides], both)
-        metrics["first_slot"] = share([_first_slot(said) for _, said in both], both)
-        baselines["first_slot/unbiased"] = _fixed(HALF, len(both))
+        metrics["first_slot_share"] = share([_first_slot(said) for _, said in both], both)
+        baselines["first_slot_share/unbiased"] = _fixed(HALF, len(both))
     metrics["ties"] = share([said.tie for _, said in judged], judged)
     return Report(
         kind="comparison",

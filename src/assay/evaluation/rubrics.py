@@ -47,6 +47,7 @@ class CriterionFigures:
     rubric: str
     """Fingerprint of its rubric."""
     id: str
+    text: str
     points: float
     gate: bool
     asked: int
@@ -95,6 +96,7 @@ def _figures(rubric: str, criterion: Criterion, answers: Sequence[Answer]) -> Cr
     return CriterionFigures(
         rubric=rubric,
         id=criterion.id,
+        text=criterion.text,
         points=criterion.points,
         gate=criterion.veto,
         asked=len(answers),

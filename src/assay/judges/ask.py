@@ -1,6 +1,6 @@
 """Ask an answerer questions of many states."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from assay.errors import BackendError, DataError
 from assay.judges.fencing import JudgePrompt, Texts, question_of
@@ -9,7 +9,7 @@ from assay.protocols import Answerer
 from assay.questions import Distribution, Question
 from assay.types import Group, Prompt, Unscored
 
-__all__ = ["ask", "ask_each", "shown"]
+__all__ = ["ask", "ask_each", "shown", "written"]
 
 
 def shown(prompt: JudgePrompt, judged: Group, texts: Texts) -> Prompt | Unscored:
@@ -75,3 +75,15 @@ def ask_each(
                 )
     each = iter(answers)
     return [state if isinstance(state, Unscored) else next(each) for state in states]
+
+
+def written(answers: Iterable[tuple[str, Distribution | Unscored | None]]) -> str | None:
+    """Return the critiques of answers, each under the names of those that share it; None where
+    there are none."""
+    found: dict[str, list[str]] = {}
+    for name, answer in answers:
+        text = "\n\n".join(answer.critiques) if isinstance(answer, Distribution) else ""
+        if text:
+            found.setdefault(text, []).append(name)
+    texts = (f"{', '.join(names)}: {text}" if any(names) else text for text, names in found.items())
+    return "\n\n".join(texts) or None

@@ -73,7 +73,7 @@ class GenRM:
             [
                 critiques
                 if isinstance(critiques, Unscored)
-                else self._score([next(answers) for _ in row])
+                else self._score([next(answers) for _ in row], critiques)
                 for critiques, row in zip(written, states, strict=True)
             ]
         )
@@ -102,7 +102,9 @@ class GenRM:
             texts["critique"] = critique.text
         return shown(self.prompt, group, texts)
 
-    def _score(self, answers: Sequence[Distribution | Unscored]) -> Score | Unscored:
+    def _score(
+        self, answers: Sequence[Distribution | Unscored], critiques: Sequence[Response]
+    ) -> Score | Unscored:
         shares = [
             None if isinstance(answer, Unscored) else answer.expectation(self.question)
             for answer in answers
@@ -114,7 +116,9 @@ class GenRM:
         if self.generator is None:
             return Score(value=known[0])
         parts = {f"critique {i}": share for i, share in enumerate(shares, start=1)}
-        return Score(value=fmean(known), std=pstdev(known), parts=parts)
+        said = zip(parts, critiques, strict=True)
+        critique = "\n\n".join(f"{name}: {text.text}" for name, text in said)
+        return Score(value=fmean(known), std=pstdev(known), parts=parts, critique=critique)
 
 
 def _loaded(given: str | Path | JudgePrompt, generator: Generator | None) -> JudgePrompt:

@@ -9,7 +9,7 @@ from typing import Final
 
 from assay.errors import ConfigError
 from assay.fingerprint import ByContent
-from assay.judges.ask import ask, shown
+from assay.judges.ask import ask, shown, written
 from assay.judges.fencing import JudgePrompt, prompt, response_of
 from assay.protocols import Answerer
 from assay.questions import Distribution, Option, Question
@@ -87,9 +87,11 @@ def _loaded(given: str | Path | JudgePrompt) -> JudgePrompt:
 
 
 def rated(answer: Distribution | Unscored, question: Question) -> Score | Unscored:
-    """Return an answer's mean level, with the standard deviation."""
+    """Return an answer's mean level, with the standard deviation and what was written."""
     if isinstance(answer, Unscored):
         return answer
     return Score(
-        value=answer.expectation(question), std=math.sqrt(max(0.0, answer.variance(question)))
+        value=answer.expectation(question),
+        std=math.sqrt(max(0.0, answer.variance(question))),
+        critique=written([("", answer)]),
     )

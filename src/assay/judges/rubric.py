@@ -21,7 +21,7 @@ from assay.data.rubrics.normalisers import ABSTAINED, LEAST, Answer, Credit, Jud
 from assay.data.rubrics.record import Criterion, Rubric
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
-from assay.judges.ask import ask_each, shown
+from assay.judges.ask import ask_each, shown, written
 from assay.judges.fencing import JudgePrompt, prompt, response_of, visible
 from assay.protocols import Answerer
 from assay.questions import Distribution, Option, Question
@@ -149,7 +149,13 @@ class RubricScorer:
             return Unscored(reason=rated.reason + why)
         parts = {c.id: rated.credits.get(c.id) for c in judged.rubric.criteria}
         std = math.sqrt(rated.variance)
-        return Score(value=rated.value, std=std, parts=parts, weights=rated.shares)
+        return Score(
+            value=rated.value,
+            std=std,
+            parts=parts,
+            weights=rated.shares,
+            critique=judged.critique,
+        )
 
 
 @dataclass(frozen=True)
@@ -175,12 +181,14 @@ def _judged(
     assert plan.rubric is not None
     answers: list[Answer] = [None] * len(plan.questions)
     failures = []
-    for place, given in _placed(plan.calls, rows):
+    placed = dict(_placed(plan.calls, rows))
+    for place, given in placed.items():
         if isinstance(given, Unscored):
             failures.append(f"{plan.rubric.criteria[place].id}: {given.reason}")
         else:
             answers[place] = answer_of(given, plan.questions[place])
-    return Judged(plan.rubric, tuple(answers), tuple(failures))
+    critique = written((c.id, placed.get(i)) for i, c in enumerate(plan.rubric.criteria))
+    return Judged(plan.rubric, tuple(answers), tuple(failures), critique)
 
 
 def _placed(

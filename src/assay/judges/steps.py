@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 from assay.data.records import all_pairs
 from assay.errors import BackendError, ConfigError
 from assay.fingerprint import ByContent
-from assay.judges.ask import shown
+from assay.judges.ask import shown, written
 from assay.judges.fencing import JudgePrompt, prompt
 from assay.protocols import Answerer
 from assay.questions import Distribution, Option, Question
@@ -122,7 +122,9 @@ class StepCritic:
             likeliest = max(places, key=chances.__getitem__)
             chances = [float(t == likeliest) for t in range(len(chances))]
         steps = tuple(min(1.0, max(0.0, 1.0 - wrong)) for wrong in accumulate(chances[:-1]))
-        return Score(value=steps[-1], steps=steps)
+        names = (_named(one.about) if len(asked) > 1 else "" for one in asked)
+        critique = written(zip(names, answers, strict=True))
+        return Score(value=steps[-1], steps=steps, critique=critique)
 
 
 def _steps(response: Response) -> dict[str, str]:

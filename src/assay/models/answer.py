@@ -75,7 +75,7 @@ class Answering:
                 raise ConfigError(
                     f"the chat template leaves a block of reasoning open ({begin}) where an answer"
                     " begins: the next token is no verdict; turn it off by `template_kwargs`, or"
-                    " let the model reason first (`TextAnswerer`)"
+                    " let the model reason first (reads=text, or `TextAnswerer`)"
                 )
 
     def ids(self, prompts: Sequence[Prompt], begin: str = "") -> list[Ints]:
@@ -111,7 +111,8 @@ class Answering:
                 raise ConfigError(
                     f"the label {label!r} is not one token where this chat template has the answer"
                     f" begin ({begin!r} before it), but {made}; give labels that are (letters are,"
-                    " by labels='auto'), or read the verdict in a text (`TextAnswerer`)"
+                    " by labels='auto'), or read the verdict in a text"
+                    " (reads=text, or `TextAnswerer`)"
                 )
         if shared := [i for i, n in Counter(chain.from_iterable(exact)).items() if n > 1]:
             raise ConfigError(

@@ -21,7 +21,7 @@ from assay.models.reward_model import Batch, RewardModel, Shared, share
 from assay.packing import rotary
 from assay.packing.tree import grow
 
-__all__ = ["differences", "measured", "one_by_one", "tolerance_of"]
+__all__ = ["differences", "in_batches", "measured", "one_by_one", "tolerance_of"]
 
 
 def tolerance_of(model: RewardModel) -> float:
@@ -57,10 +57,24 @@ def differences(
     model: RewardModel, reloaded: RewardModel, sequences: Sequence[Encoded], alone: Sequence[Tensor]
 ) -> float:
     """Return the largest difference between the logits `alone` and those of the same sequences in
-    batches; NaN where any is.
+    batches, or of the stock models in `reloaded`; NaN where any is.
 
     reloaded: the saved copy, or the model itself where there is none.
     """
+    found = [in_batches(model, reloaded, sequences, alone)]
+    if not isinstance(getattr(reloaded.network, "score", None), nn.Sequential):
+        stock = _stock(reloaded, sequences)
+        for value, expected, s in zip(stock, alone, sequences, strict=True):
+            if s.reads and s.reads[-1] == len(s.ids) - 1:
+                found.append(abs(value - float(expected[-1])))
+    return _largest(found)
+
+
+def in_batches(
+    model: RewardModel, reloaded: RewardModel, sequences: Sequence[Encoded], alone: Sequence[Tensor]
+) -> float:
+    """Return the largest difference between the logits `alone` and those of the same sequences in
+    batches of this library; NaN where any is."""
     tree = grow([np.array(s.ids) for s in sequences], least=1)
     starts, spans = [s.start for s in sequences], [s.spans for s in sequences]
     shared = share(tree, [s.reads for s in sequences], starts=starts, spans=spans)
@@ -76,11 +90,10 @@ def differences(
     for other, batch in batches:
         for row, expected, s in zip(other(batch), alone, sequences, strict=True):
             found += (row[: len(s.reads)].double().cpu() - expected).abs().tolist()
-    if not isinstance(getattr(reloaded.network, "score", None), nn.Sequential):
-        stock = _stock(reloaded, sequences)
-        for value, expected, s in zip(stock, alone, sequences, strict=True):
-            if s.reads and s.reads[-1] == len(s.ids) - 1:
-                found.append(abs(value - float(expected[-1])))
+    return _largest(found)
+
+
+def _largest(found: Sequence[float]) -> float:
     # A NaN among them must not hide behind a `max` that it happens to lose.
     return math.nan if any(map(math.isnan, found)) else max(found, default=0.0)
 

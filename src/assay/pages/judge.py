@@ -2,6 +2,7 @@
 itself, how it is biased, and what it cost."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from assay.data.conversations import transcript
@@ -25,7 +26,7 @@ from assay.report.html import (
     Table,
     Text,
 )
-from assay.stats import Estimate
+from assay.stats import Estimate, numbers
 from assay.types import Group, Preference, Ranking, Record, Score, StepLabels, Unscored
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ MOST: Final = 4
 """Examples of a kind."""
 CRITERIA: Final = 100
 """Criteria shown."""
+WORDS: Final = 300
+"""Characters shown of a criterion."""
 LONGEST: Final = 4000
 """Characters shown of what a judge wrote."""
 
@@ -67,15 +70,27 @@ def judge_sections(
 
 def _audit_section(audit: "JudgeAudit") -> Section:
     body = [
-        [row.name, row.verdict, row.effect, row.p_value, row.q_value, row.detectable, row.meaning]
+        [
+            f"{row.name}: {row.meaning}",
+            row.verdict,
+            numbers.cells(row.effect)[0],
+            numbers.interval_of(row.effect),
+            row.effect.n,
+            row.p_value,
+            row.q_value,
+            row.detectable,
+        ]
         for row in audit.rows
     ]
-    head = ["bias", "verdict", "effect", "p", "q", "detectable", "of"]
+    head = ["bias", "verdict", "effect", "95 % interval", "n", "p", "q", "detectable"]
     caption = (
         "q is p corrected for the number of rows; what is smaller than detectable is found less"
         " than four times of five"
     )
-    blocks: list[Block] = [Table(head, body, caption), Estimates(_described(audit))]
+    described = _described(audit)
+    blocks: list[Block] = [Table(head, body, caption)] if body else []
+    if described:
+        blocks.append(Estimates(described))
     return Section("Biases", [*blocks, Bullets(audit.notes)] if audit.notes else blocks)
 
 
@@ -154,12 +169,12 @@ def _pair(pair: Group, said: Comparison) -> list[Block]:
 
 
 def _game(game: Game) -> str:
-    order = "second shown first" if game.swapped else "first shown first"
+    order = "shown the other way round" if game.swapped else "shown in this order"
     who = f"{game.judge}, {order}" if game.judge else order
     if game.first is None:
         return f"{who}: no verdict, {game.unscored}"
     second = max(0.0, 1 - game.first - game.tie)
-    return f"{who}: first {game.first:.2f}, second {second:.2f}, tie {game.tie:.2f}"
+    return f"{who}: {game.first:.2f} for the upper, {second:.2f} for the lower, tie {game.tie:.2f}"
 
 
 def _written(games: Sequence[Game]) -> list[Block]:
@@ -197,30 +212,35 @@ def point_examples(
     missing = [row for row in rows if isinstance(row[2], Unscored)]
     ends = scored[: MOST // 2] + scored[MOST // 2 :][-(MOST // 2) :]
     kinds = (("The lowest and the highest scores", ends), ("Some without a score", missing[:MOST]))
-    return [Section(title, [_point(*row) for row in some]) for title, some in kinds if some]
+    return [
+        Section(title, [*chain.from_iterable(_point(*row) for row in some)])
+        for title, some in kinds
+        if some
+    ]
 
 
-def _point(record: Record, i: int, score: Score | Unscored) -> Block:
+def _point(record: Record, i: int, score: Score | Unscored) -> list[Block]:
     group = as_group(record)
     notes = []
     if isinstance(record, Ranking):
         notes.append(f"label {record.grades[i]:g}")
+    elif isinstance(record, Preference):
+        notes.append(f"label {(record.prefer, 1 - record.prefer)[i]:g}")
     elif isinstance(record, StepLabels):
         notes.append(f"labels {', '.join('–' if x is None else f'{x:g}' for x in record.labels)}")
     if isinstance(score, Unscored):
-        return example(
-            group.prompt.text,
-            [Answer(text=transcript(group.responses[i]), notes=notes)],
-            [score.reason],
-        )
+        answer = Answer(text=transcript(group.responses[i]), notes=notes)
+        return [example(group.prompt.text, [answer], [score.reason])]
     facts = [f"{name}: {'no verdict' if x is None else f'{x:.2f}'}" for name, x in
              score.parts.items()]  # fmt: skip
     if len(score.steps) > 1:
         facts.append(f"steps: {', '.join(f'{x:.2f}' for x in score.steps)}")
-    spread = "" if score.std is None else f" ± {score.std:.2g}"
+    spread = f" ± {score.std:.2g}" if score.std else ""
     notes.insert(0, f"score {score.value:.3g}{spread}")
     answer = Answer(text=transcript(group.responses[i]), notes=notes)
-    return example(group.prompt.text, [answer], facts)
+    said = [Text(cut(score.critique, LONGEST))] if score.critique else []
+    shown: Block = example(group.prompt.text, [answer], facts)
+    return [shown, *([Details("What the judge wrote", said)] if said else [])]
 
 
 def criteria_sections(figures: Sequence[CriterionFigures]) -> list[Section]:
@@ -229,7 +249,15 @@ def criteria_sections(figures: Sequence[CriterionFigures]) -> list[Section]:
         return []
     most = sorted(figures, key=lambda one: -one.asked)[:CRITERIA]
     body = [
-        [one.id, one.points, one.credit, one.asked, one.abstained, one.failed, _remark(one)]
+        [
+            f"{one.id}: {cut(one.text, WORDS)}",
+            one.points,
+            one.credit,
+            one.asked,
+            one.abstained,
+            one.failed,
+            _remark(one),
+        ]
         for one in most
     ]
     head = ["criterion", "points", "mean credit", "asked", "cannot assess", "no answer", ""]

@@ -25,7 +25,7 @@ from assay.packing.tree import grow
 from assay.scorers.reading import Reading
 from assay.types import Group, Response, Score, Unscored
 
-__all__ = ["LocalScorer"]
+__all__ = ["LocalScorer", "score_of"]
 
 Logits = tuple[float, ...] | Unscored
 
@@ -318,20 +318,22 @@ class LocalScorer:
                 return None
 
     def _score(self, logits: tuple[float, ...] | Unscored) -> Score | Unscored:
-        if isinstance(logits, Unscored):
-            return logits
-        readout = self.model.readout
-        link = torch.sigmoid if readout.link == "sigmoid" else torch.asarray
-        logits_S = torch.tensor(logits, dtype=torch.float64)
-        values = link(logits_S).tolist()
-        added = logits_S.diff(prepend=logits_S.new_zeros(1))
-        steps = tuple(link(added).tolist() if readout.steps == "difference" else values)
-        if not all(x - x == 0 for x in (*values, *steps)):
-            return Unscored(reason="the model's output is not finite")
-        # The last logit holds all before it, so that this is the response's own, however its steps
-        # are scored.
-        value = values[-1] if readout.aggregate == "last" else aggregate(steps, readout.aggregate)
-        return Score(value=value, steps=steps)
+        return logits if isinstance(logits, Unscored) else score_of(logits, self.model.readout)
+
+
+def score_of(logits: tuple[float, ...], readout: Readout) -> Score | Unscored:
+    """Return the score that a read-out makes of the logits of a response's steps."""
+    link = torch.sigmoid if readout.link == "sigmoid" else torch.asarray
+    logits_S = torch.tensor(logits, dtype=torch.float64)
+    values = link(logits_S).tolist()
+    added = logits_S.diff(prepend=logits_S.new_zeros(1))
+    steps = tuple(link(added).tolist() if readout.steps == "difference" else values)
+    if not all(x - x == 0 for x in (*values, *steps)):
+        return Unscored(reason="the model's output is not finite")
+    # The last logit holds all before it, so that this is the response's own, however its steps
+    # are scored.
+    value = values[-1] if readout.aggregate == "last" else aggregate(steps, readout.aggregate)
+    return Score(value=value, steps=steps)
 
 
 def _places(sequences: Sequence[Encoded]) -> dict[str, Any]:

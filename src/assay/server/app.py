@@ -1,23 +1,24 @@
 """The application: every dialect's paths over the models that are served."""
 
+import asyncio
 import hashlib
 import logging
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from assay.errors import AssayError
+from assay.errors import DataError
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer
 from assay.scorers.reading import Reader, Reading
 from assay.server.batcher import Batcher, Full, Stopped, Work
-from assay.server.body import read_body
+from assay.server.body import Room, read_body
 from assay.server.dialects import About, Asked, Dialect, Refused, sglang, told_apart, vllm
 from assay.server.dialects.llama_factory import LLAMA_FACTORY
 from assay.server.dialects.nemo_gym import COMPARE, VERIFY
@@ -25,11 +26,17 @@ from assay.server.dialects.openrlhf import OPENRLHF
 from assay.server.dialects.score import SCORE
 from assay.server.dialects.slime import SLIME, SLIME_PARTS
 from assay.server.dialects.tei import PREDICT
-from assay.types import Group, Prompt, Response
+from assay.server.door import Door
+from assay.server.keys import Access, Key
+from assay.server.metrics import Metrics
+from assay.types import Group, Prompt
+from assay.types import Response as Answer
 
 __all__ = ["DIALECTS", "Limits", "Model", "application", "scoring"]
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DIALECTS: Final[Sequence[Dialect]] = (
     told_apart(SCORE, sglang.SGLANG_SCORE, ("query", "items")),
@@ -60,6 +67,10 @@ class Limits:
     """Most responses per request."""
     request_s: float = 600.0
     """Longest time for an answer, in seconds."""
+    bodies_bytes: int = 2**30
+    """Largest sum of the bodies of all requests under way, in bytes."""
+    slow_s: float = 30.0
+    """Time from which a request is logged as slow, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +83,20 @@ class Model:
     fingerprint: str
 
 
-def scoring(scorer: Scorer) -> Callable[[Sequence[Sequence[Any]]], list[list[Reading]]]:
-    """Return what a batcher runs: items are pairs of prompt and response, one key a prompt."""
+def scoring(
+    scorer: Scorer, saved: Callable[[float], None] = lambda tokens: None
+) -> Callable[[Sequence[Sequence[Any]]], list[list[Reading]]]:
+    """Return what a batcher runs: items are pairs of prompt and response, one key a prompt.
 
-    def run(items: Sequence[Sequence[tuple[Prompt, Response]]]) -> list[list[Reading]]:
+    saved: told how many tokens, estimated, of prompts are there for more than one response.
+    """
+
+    def run(items: Sequence[Sequence[tuple[Prompt, Answer]]]) -> list[list[Reading]]:
         groups = [
             Group(prompt=row[0][0], responses=tuple(response for _, response in row))
             for row in items
         ]
+        saved(sum(_size(g.prompt.text) * (len(g.responses) - 1) for g in groups))
         if isinstance(scorer, Reader):
             return scorer.readings(groups)
         return [[Reading(score=score) for score in row] for row in scorer.score(groups)]
@@ -98,7 +115,7 @@ def work_of(group: Group) -> Work:
     return Work(key=key, items=items, tokens=size)
 
 
-def _length(response: Response) -> int:
+def _length(response: Answer) -> int:
     given = response.rendered
     return len(given) if isinstance(given, tuple) else _size(given or response.text)
 
@@ -118,8 +135,14 @@ class _Serving:
 
     models: Mapping[str, Model]
     limits: Limits
+    metrics: Metrics
+    room: Room
     ready: bool = False
-    started: float = field(default_factory=time.time)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the models' threads run."""
+        return all(model.batcher.alive for model in self.models.values())
 
     def model(self, name: str) -> Model:
         """The model of a name, or the only one."""
@@ -132,36 +155,39 @@ class _Serving:
 
     async def answer(self, dialect: Dialect, request: Request) -> JSONResponse:
         """Answer one request of a dialect."""
-        number = request.headers.get("x-request-id") or uuid.uuid4().hex
-        headers: dict[str, str] = {}
+        limits = self.limits
         try:
-            body = await read_body(request, most=self.limits.body_bytes, seconds=self.limits.body_s)
-            asked = dialect.read(body)
-            model = self.model(request.path_params.get("name") or asked.model)
-            readings = await self._readings(model, asked, _client(request))
+            with self.room.part() as part:
+                body = await read_body(
+                    request, most=limits.body_bytes, seconds=limits.body_s, part=part
+                )
+                asked = dialect.read(body)
+                model = self.model(request.path_params.get("name") or asked.model)
+                work = self._readings(model, asked, request.state.client)
+                readings = await wanted(request, limits.request_s, work)
             scores = [[reading.score for reading in row] for row in readings]
+            flat = [score for row in scores for score in row]
+            self.metrics.scored(model.name, flat)
+            request.state.model, request.state.responses = model.name, len(flat)
             about = About(
                 name=model.name,
                 fingerprint=model.fingerprint,
-                id=number,
+                id=request.state.id,
                 created=int(time.time()),
                 readout=model.scorer.readout if isinstance(model.scorer, Reader) else None,
                 readings=readings,
             )
-            content, status = dialect.write(asked, scores, about), 200
-        except Refused as error:
-            detail = {"message": str(error), "field": error.field}
-            content, status = {"error": detail}, error.status
+            return JSONResponse(dialect.write(asked, scores, about))
         except Full as error:
-            detail = {"message": str(error)}
-            content, status = {"error": detail}, 429
-            headers = {"Retry-After": f"{error.seconds:.0f}"}
+            detail, headers = {"message": str(error)}, {"Retry-After": f"{error.seconds:.0f}"}
+            return JSONResponse({"error": detail}, 429, headers)
         except Stopped:
-            content, status = {"error": {"message": "the server ends"}}, 503
-        except AssayError as error:
-            log.warning("request %s failed: %s", number, error)
-            content, status = {"error": {"message": str(error)}}, 500
-        return JSONResponse(content, status, {**headers, "X-Request-Id": number})
+            return JSONResponse({"error": {"message": "the server ends"}}, 503)
+        except Refused:
+            raise
+        except DataError as error:
+            # About what was asked: other errors may tell what is nobody's business.
+            raise Refused("", str(error), status=422) from error
 
     async def _readings(self, model: Model, asked: Asked, client: str) -> list[Sequence[Reading]]:
         count = sum(len(group.responses) for group in asked.groups)
@@ -176,9 +202,31 @@ class _Serving:
         return [next(found) if group.responses else [] for group in asked.groups]
 
 
-def _client(request: Request) -> str:
-    """Who asks, for turns: the key, or the address."""
-    return request.headers.get("authorization") or (request.client.host if request.client else "")
+async def wanted(request: Request, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Do work for a client that waits: it is cancelled when the client leaves, or after so long.
+
+    Raises `Refused` then, with 499 or 504.
+    """
+    doing = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        done, _ = await asyncio.wait(
+            {doing, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        if doing in done:
+            return doing.result()
+        if done:
+            raise Refused("", "the client left", status=499)
+        raise Refused("", f"no answer after {seconds:g} s", status=504)
+    finally:
+        doing.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    """Return when the client has left. After the body nothing else can come."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def application(
@@ -186,19 +234,18 @@ def application(
     *,
     dialects: Sequence[Dialect] = DIALECTS,
     limits: Limits | None = None,
+    keys: Sequence[Key] = (),
     batch_tokens: int = 32_768,
     wait_s: float = 0.005,
     queue_tokens: int = 4_000_000,
 ) -> FastAPI:
-    """Return the application that serves scorers by name."""
+    """Return the application that serves scorers by name, to who has one of the keys, if any."""
+    limits, metrics = limits or Limits(), Metrics()
     settings: dict[str, Any] = {
         "batch_tokens": batch_tokens, "wait_s": wait_s, "queue_tokens": queue_tokens
     }  # fmt: skip
-    models = {
-        name: Model(name, scorer, Batcher(scoring(scorer), **settings), fingerprint(scorer))
-        for name, scorer in scorers.items()
-    }
-    serving = _Serving(models, limits or Limits())
+    models = {name: _model(name, scorer, metrics, settings) for name, scorer in scorers.items()}
+    serving = _Serving(models, limits, metrics, Room(limits.bodies_bytes))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -207,8 +254,14 @@ def application(
         serving.ready = False
         for model in models.values():
             await model.batcher.drain()
+        log.info("drained")
 
-    app = FastAPI(title="Assay reward server", lifespan=lifespan)
+    # No pages that load scripts from elsewhere, no redirects to wherever a header says.
+    app = FastAPI(
+        title="Assay reward server", lifespan=lifespan, docs_url=None, redoc_url=None,
+        redirect_slashes=False,
+    )  # fmt: skip
+    app.add_middleware(Door, access=Access(keys), metrics=metrics, slow_s=limits.slow_s)
     app.state.serving = serving
     for dialect in dialects:
         # Most stacks' requests name no model: where there are several, the path does.
@@ -217,21 +270,44 @@ def application(
                 path, _endpoint(serving, dialect), methods=["POST"], summary=dialect.summary
             )
 
-    @app.get("/health")
-    async def health() -> JSONResponse:
-        alive = all(model.batcher.alive for model in models.values())
-        status = 200 if serving.ready and alive else 503
-        return JSONResponse({"ready": serving.ready, "live": alive}, status)
+    app.include_router(_about(serving))
+    return app
 
-    @app.get("/v1/models")
+
+def _model(name: str, scorer: Scorer, metrics: Metrics, settings: Mapping[str, Any]) -> Model:
+    run = scoring(scorer, metrics.shared.labels(name).inc)
+    batcher = Batcher(run, watch=metrics.watch(name), **settings)
+    metrics.queue(name, batcher)
+    return Model(name, scorer, batcher, fingerprint(scorer))
+
+
+def _about(serving: _Serving) -> APIRouter:
+    """The paths that say how the server is."""
+    router = APIRouter()
+
+    @router.get("/health/live", summary="Whether the models' threads run.")
+    async def live() -> JSONResponse:
+        return JSONResponse({"live": serving.alive}, 200 if serving.alive else 503)
+
+    @router.get("/health", summary="Whether requests are taken.")
+    @router.get("/health/ready", summary="Whether requests are taken.")
+    async def ready() -> JSONResponse:
+        fit = serving.ready and serving.alive
+        return JSONResponse({"ready": serving.ready, "live": serving.alive}, 200 if fit else 503)
+
+    @router.get("/metrics", summary="Counts and times, for Prometheus.")
+    async def metrics() -> Response:
+        return Response(generate_latest(serving.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/v1/models", summary="Names and fingerprints.")
     async def listed() -> dict[str, Any]:
         rows = [
             {"id": model.name, "object": "model", "fingerprint": model.fingerprint}
-            for model in models.values()
+            for model in serving.models.values()
         ]
         return {"object": "list", "data": rows}
 
-    return app
+    return router
 
 
 def _endpoint(serving: _Serving, dialect: Dialect) -> Any:

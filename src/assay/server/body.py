@@ -1,21 +1,67 @@
-"""Read a request's body: JSON and nothing else, bounded in size, depth and time."""
+"""Read a request's body: JSON and nothing else, bounded in size, values, depth and time."""
 
 import asyncio
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 from starlette.requests import ClientDisconnect, Request
 
 from assay.server.dialects import Refused
+from assay.server.keys import Spent
 
-__all__ = ["read_body"]
+__all__ = ["Part", "Room", "parsed", "read_body"]
 
 DEEPEST: Final = 64
 """Brackets within brackets, at most."""
+VALUES: Final = 4_000_000
+"""Values, at most: in memory each takes many times the two bytes that it may take in JSON."""
+TEXTS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""Texts, the last one closed or not, so that no text is gone through twice."""
+NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
-async def read_body(request: Request, *, most: int, seconds: float) -> Mapping[str, Any]:
+@dataclass
+class Room:
+    """Memory for the bodies of all requests under way, in bytes."""
+
+    most: int
+    used: int = 0
+
+    @contextmanager
+    def part(self) -> Iterator["Part"]:
+        """Room for one request, given back after it."""
+        part = Part(self)
+        try:
+            yield part
+        finally:
+            self.used -= part.used
+
+
+@dataclass
+class Part:
+    """What one request takes of the room."""
+
+    room: Room
+    used: int = 0
+
+    def take(self, size: int) -> None:
+        """Take so many bytes. Raises `Spent` where there are none."""
+        if self.room.used + size > self.room.most:
+            raise Spent("the server holds as many bodies as it may", 1.0)
+        self.room.used += size
+        self.used += size
+
+
+async def read_body(
+    request: Request, *, most: int, seconds: float, part: Part
+) -> Mapping[str, Any]:
     """Return the object that a body holds.
 
     most: bytes. seconds: until all of it is there. Raises `Refused` with a status of 4xx.
@@ -28,8 +74,9 @@ async def read_body(request: Request, *, most: int, seconds: float) -> Mapping[s
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
-            async for part in request.stream():
-                body += part
+            async for data in request.stream():
+                part.take(len(data))
+                body += data
                 if len(body) > most:
                     raise Refused("", f"the body has more than {most} bytes", status=413)
     except TimeoutError:
@@ -41,11 +88,14 @@ async def read_body(request: Request, *, most: int, seconds: float) -> Mapping[s
 
 def parsed(body: bytes) -> Mapping[str, Any]:
     """Return the object that JSON holds: every key once, every number finite."""
-    if _depth(body) > DEEPEST:
-        raise Refused("", f"the body is nested more than {DEEPEST} deep")
+    _bounded(body)
     try:
-        found = json.loads(body, object_pairs_hook=_once, parse_constant=_no_number)
-        json.dumps(found, ensure_ascii=False).encode()
+        found = json.loads(
+            body.decode(), object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite
+        )
+        if rb"\ud" in body or rb"\uD" in body:
+            # Half of a surrogate pair is no text.
+            json.dumps(found, ensure_ascii=False).encode()
     except UnicodeError as error:
         raise Refused("", f"the body is not UTF-8: {error}") from None
     except Refused:
@@ -57,34 +107,30 @@ def parsed(body: bytes) -> Mapping[str, Any]:
     return found
 
 
-def _depth(body: bytes) -> int:
-    """How deep brackets stand in each other, those in texts counted too where there are many."""
-    if body.count(b"[") + body.count(b"{") <= DEEPEST:
-        return 0
-    depth = deepest = 0
-    quoted = escaped = False
-    for byte in body:
-        if quoted:
-            quoted = escaped or byte != 34
-            escaped = not escaped and byte == 92
-        elif byte == 34:
-            quoted = True
-        elif byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
+def _bounded(body: bytes) -> None:
+    """Refuse what would cost too much to parse."""
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets <= DEEPEST and brackets + body.count(b",") <= VALUES:
+        return
+    bare = TEXTS.sub(b"", body)
+    if bare.count(b"[") + bare.count(b"{") + bare.count(b",") > VALUES:
+        raise Refused("", f"the body has more than {VALUES} values", status=413)
+    brackets_B = np.frombuffer(bare.translate(None, NOT_BRACKETS), np.uint8)
+    steps_B = np.where((brackets_B == ord("[")) | (brackets_B == ord("{")), 1, -1)
+    if len(steps_B) and steps_B.cumsum().max() > DEEPEST:
+        raise Refused("", f"the body is nested more than {DEEPEST} deep")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise Refused(twice, "is given twice")
+        counts = Counter(key for key, _ in pairs)
+        raise Refused(counts.most_common(1)[0][0][:100], "is given twice")
     return found
 
 
-def _no_number(name: str) -> Any:
-    raise Refused("", f"{name} is no JSON number")
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise Refused("", f"{number} is no finite number")
+    return value

@@ -18,6 +18,7 @@ from assay.components import did_you_mean
 from assay.errors import ConfigError
 from assay.protocols import Answerer, Generator
 from assay.questions import FLOOR
+from assay.specs.judge_kinds import JUDGES
 from assay.specs.words import UnknownKey, Word, built, cut, parse
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ def answerer_of(word: Word, asking: Asking) -> Answerer:
         return _at_server(name, word, asking)
     if before == "head" and behind:
         return _head(dataclasses.replace(word, what=behind), asking)
+    if behind and before in JUDGES:
+        raise ConfigError(f"{word.text!r} is a judge; what answers stands alone: give {behind}")
     if behind and not Path(name).exists():
         return _of_own(word)
     return _local(name, word, asking)

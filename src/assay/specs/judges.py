@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from assay import components
 from assay.components import did_you_mean
 from assay.errors import ConfigError
+from assay.fingerprint import fingerprint
 from assay.protocols import Answerer, Judge, Sampling, Scorer
 from assay.specs.answerers import KINDS as ANSWERERS
 from assay.specs.answerers import Asking, answerer_of, writer_of
@@ -257,7 +258,11 @@ def _panel(word: Word, asking: Asking) -> Judge | Scorer:
         mine = dict(member.settings)
         shared = (pair for pair in left.settings if pair[0] not in mine)
         full = dataclasses.replace(member, settings=(*member.settings, *shared))
-        found[member.name or f"{member.plain}, {place}"] = judge_of(full, asking)
+        name = member.name or f"{member.plain}, {place}"
+        if name in found:
+            raise ConfigError(f"{word.text!r}: two members are called {name!r}; give each a name")
+        found[name] = judge_of(full, asking)
+    _refuse_twice(found, word)
     judges = {name: one for name, one in found.items() if isinstance(one, Judge)}
     scorers = {name: one for name, one in found.items() if isinstance(one, Scorer)}
     if len(judges) == len(found):
@@ -272,6 +277,17 @@ def _panel(word: Word, asking: Asking) -> Judge | Scorer:
     )
 
 
+def _refuse_twice(found: Mapping[str, Judge | Scorer], word: Word) -> None:
+    """Refuse one judge as two members, who would always agree."""
+    names: dict[str, str] = {}
+    for name, one in found.items():
+        if (first := names.setdefault(fingerprint(one), name)) != name:
+            raise ConfigError(
+                f"{word.text!r}: {first!r} and {name!r} are the same judge, which would count"
+                " twice; drop one, or let it write several texts with repeats=K"
+            )
+
+
 def _one_of(how: str, word: Word, there: Sequence[str]) -> Any:
     if how not in there:
         raise ConfigError(f"{word.text!r}: how={how}; there is {', '.join(there)} here")
@@ -281,6 +297,11 @@ def _one_of(how: str, word: Word, there: Sequence[str]) -> Any:
 def _of_own(word: Word) -> Judge | Scorer:
     """A judge or a scorer of a module."""
     name = word.plain
+    if name.startswith(("http://", "https://")):
+        raise ConfigError(
+            f"{word.text!r} answers, and the word does not say what is asked: give"
+            f" pairwise:{name}, pointwise:{name} or another KIND:ANSWERER"
+        )
     if not cut(word.what, ":")[1]:
         raise ConfigError(f"no judge is called {name!r}{did_you_mean(name, JUDGES)}; {GRAMMAR}")
     try:

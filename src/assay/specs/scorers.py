@@ -28,8 +28,9 @@ from assay.scorers.reaggregate import Aggregated
 from assay.scorers.verifier import Verified
 from assay.specs.compute import dtype_of
 from assay.specs.judge_kinds import JUDGES, is_judge
+from assay.specs.remote import is_remote, remote_of
 from assay.specs.verifiers import VERIFIERS, opened, verifier_of
-from assay.specs.words import UnknownKey, Word, built, cut, members, parse, refuse_address
+from assay.specs.words import UnknownKey, Word, built, cut, members, parse
 
 if TYPE_CHECKING:
     from assay.models.reward_model import RewardModel
@@ -59,7 +60,7 @@ KINDS: Final = (
     " models list`), a verifier (math, numeric, code, rules), a baseline (random, shortest,"
     " longest), environment (the rewards of a trajectory's turns), column:NAME of scores in the"
     " data, log-probability:MODEL of a language model, a judge (pointwise:ANSWERER and others; see"
-    " `assay judge`), package.module:name (a scorer,"
+    " `assay judge`), remote:URL of a server of scores, package.module:name (a scorer,"
     " a verifier, or a function of prompts and completions), or an ensemble of these, mean:A+B+C,"
     " worst:A+B+C or uwo:A+B+C (the mean less the members' variance)"
 )
@@ -231,9 +232,8 @@ def _named_or_found(word: Word, around: _Around) -> Scorer:
         return Column(parse(behind).plain)
     if is_judge(word):
         return _judge(word, around)
-    refuse_address(
-        what, "scorer", "serve scores as a function or a class of your own, package.module:name"
-    )
+    if is_remote(word):
+        return remote_of(word)
     if behind and not Path(what).exists():
         return _of_own_code(word)
     return _model(word, around)

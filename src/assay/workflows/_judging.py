@@ -21,6 +21,8 @@ T = TypeVar("T", bound=Record)
 A = TypeVar("A")
 
 KEPT: Final = "kept.jsonl"
+VARIES: Final = re.compile(r"\".*\"|(?<!\w)'.*'|\d+(\.\d+)?")
+"""What differs between reasons of one kind: quotes and numbers."""
 FLOORED: Final = re.compile("the labels have .* of the probability")
 """Reasons of answers below the floor."""
 
@@ -85,29 +87,31 @@ def _unscored(said: Any) -> bool:
 
 
 def alike(reasons: Sequence[str]) -> list[tuple[str, int]]:
-    """Return the first of reasons that differ by numbers only, with their counts, most first."""
+    """Return the first of reasons that differ by numbers and quotes only, with their counts, most
+    first."""
     kinds: dict[str, list[str]] = {}
     for reason in reasons:
-        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "0", reason), []).append(reason)
+        kinds.setdefault(VARIES.sub("0", reason), []).append(reason)
     return sorted(((some[0], len(some)) for some in kinds.values()), key=lambda pair: -pair[1])
 
 
-def bill(ledgers: Sequence[Ledger]) -> Mapping[str, str]:
+def bill(ledgers: Sequence[Ledger]) -> Mapping[str, Usage | str]:
     """Return what answers cost in this run, what those cost that the ledgers had, and all that is
     in them, of earlier runs too; and how many texts without a verdict were asked for again."""
     files = {one.path and one.path.resolve(): one for one in ledgers}
-    sums = {
+    costs: dict[str, Usage | str] = {
         "paid": sum((one.paid for one in ledgers), Usage()),
         "saved by the ledger": sum((one.saved for one in ledgers), Usage()),
         "in the ledger": sum((one.total() for one in files.values()), Usage()),
     }
     again = sum(one.retried for one in ledgers)
-    costs = {name: spent(usage) for name, usage in sums.items()}
     return costs | ({"texts asked for again, without a verdict": f"{again:,}"} if again else {})
 
 
-def spent(usage: Usage) -> str:
-    """Return what answers cost, in words; what is not known is left out."""
+def spent(usage: Usage | str) -> str:
+    """Return what answers cost, in words; what is not known is left out, or says why itself."""
+    if isinstance(usage, str):
+        return usage
     said = [f"{usage.requests:,} request{'s' * (usage.requests != 1)}"]
     if usage.tokens_in is not None:
         cached = f" ({usage.tokens_cached:,} cached)" if usage.tokens_cached else ""
@@ -115,5 +119,5 @@ def spent(usage: Usage) -> str:
     if usage.tokens_out is not None:
         said.append(f"{usage.tokens_out:,} tokens written")
     if usage.money is not None:
-        said.append(f"{usage.money:.4g} of money at the given prices")
+        said.append(f"{usage.money:.4g} (in the prices' currency)")
     return ", ".join(said) if usage.requests else "nothing"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from assay.answerers.ledger import Ledger
+from assay.answerers.ledger import Ledger, Usage
 from assay.data.records import as_group, cluster_key
 from assay.errors import ConfigError, DataError
 from assay.evaluation import comparisons
@@ -25,7 +25,7 @@ from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Prompt, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named, read
 from assay.workflows._folder import opened
-from assay.workflows._judging import FLOORED, alike, ask_kept, bill
+from assay.workflows._judging import FLOORED, alike, ask_kept, bill, spent
 from assay.workflows._output import described
 from assay.workflows._verdicts import Row, decision_row, pair_row, point_row
 from assay.workflows.evaluate import measure, table
@@ -65,8 +65,8 @@ class Judged:
     """How far it agrees with labels and with itself, beside baselines."""
     rows: Sequence[Row] = field(repr=False)
     """One row per pair, response or question, with what was said or why it is `unscored`."""
-    bill: Mapping[str, str]
-    """What was paid, and what the ledger saved, in words."""
+    bill: Mapping[str, Usage | str]
+    """What was paid, what the ledger saved, and all that it holds; why it is not known."""
     audit: "JudgeAudit | None" = field(default=None, repr=False)
     """Its biases, each tested."""
     settings: object = field(default=None, repr=False)
@@ -88,7 +88,11 @@ class Judged:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
-        found = self.measured.to_json() | {"bill": dict(self.bill)}
+        bill = {
+            name: cost if isinstance(cost, str) else cost.model_dump(mode="json")
+            for name, cost in self.bill.items()
+        }
+        found = self.measured.to_json() | {"bill": bill}
         return found if self.audit is None else found | {"audit": self.audit.to_json()}
 
     def written_in(self, run: Run | None) -> "Judged":
@@ -97,11 +101,12 @@ class Judged:
 
         if run is None:
             return self
+        bills = {name: spent(cost) for name, cost in self.bill.items()}
         run.save(VERDICTS, self.rows)
         run.save("judge.json", self.to_json())
         run.page(
             self.name,
-            lambda: judge_sections(self.measured, self.examples(), self.bill, self.audit, run.body),
+            lambda: judge_sections(self.measured, self.examples(), bills, self.audit, run.body),
             subtitle=self.of,
         )
         return dataclasses.replace(self, written=run.written())
@@ -114,7 +119,7 @@ class Judged:
             for row in rows
             if row.verdict == "biased"
         ]
-        bills = [f"{what}: {cost}" for what, cost in self.bill.items()]
+        bills = [f"{what}: {spent(cost)}" for what, cost in self.bill.items()]
         return "\n".join(filter(None, [table(self.measured), *biases, *bills, self.written]))
 
 
@@ -204,6 +209,8 @@ class _Work:
             notes.append("floor=0.1 behind the answerer takes less probable labels; reads=text asks"
                          " for reasons first")  # fmt: skip
         if rows and len(reasons) == len(rows):
+            if self.run is not None:
+                notes.append(f"all rows are in {self.run.save(VERDICTS, rows)}")
             raise DataError(f"nothing of {self.of} has a verdict; {'; '.join(notes)}")
         measured = dataclasses.replace(measured, notes=[*measured.notes, *notes])
         name = f"What a judge says of {Path(self.of).name}"
@@ -281,8 +288,8 @@ def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> 
     from assay.evaluation.judges import audit_points
     from assay.pages.judge import criteria_sections, point_examples
 
-    if how == "steps" and not all(isinstance(record, StepLabels) for record in records):
-        raise DataError(f"{work.of} holds records without step labels; take `judge points`")
+    if how == "steps":
+        _refuse_without_steps(records, judge, work)
     groups = [as_group(record) for record in records]
     shown = [Group(prompt=group.prompt, responses=group.responses) for group in groups]
     if how == "rubric":
@@ -302,6 +309,21 @@ def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> 
         audit=_unless_empty(lambda: audit_points(records, scores)),
         examples=lambda: [*point_examples(records, scores), *criteria_sections(criteria)],
     )
+
+
+def _refuse_without_steps(records: Sequence[Record], judge: Scorer, work: _Work) -> None:
+    """Refuse records and judges without steps, before anything is paid for."""
+    from assay.judges.genrm import GenRM
+    from assay.judges.pointwise import Pointwise
+    from assay.judges.rubric import RubricScorer
+
+    if not all(isinstance(record, StepLabels) for record in records):
+        raise DataError(f"{work.of} holds records without step labels; take `judge points`")
+    if isinstance(judge, (GenRM, Pointwise, RubricScorer)):
+        raise ConfigError(
+            "the judge scores whole responses, and no step of them; take steps:ANSWERER, or"
+            " `judge points`"
+        )
 
 
 def _by_rubric(

@@ -15,6 +15,7 @@ from assay.evaluation import Report
 from assay.protocols import Loss
 from assay.runs.run import Run
 from assay.specs.compute import dtype_of
+from assay.stats import summarise
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
 from assay.workflows._data import Data, aside_in, named
@@ -43,6 +44,7 @@ HELD_OUT: Final = 0.05
 """Share of the prompts held out where none is asked for."""
 
 
+CARD: Final = "README.md"
 FEW: Final = 20
 """Held-out records below which the choice of a step by them is mostly chance."""
 
@@ -286,6 +288,7 @@ def _result(run: Run, trained: "Trained", held: Sequence[Record]) -> TrainingRes
         made = training_report(run.body, run.rows(), data=counts, evaluation=evaluation)
         return [*made[:-1], *_solutions(trained, held), made[-1]]
 
+    _write_card(run, evaluation, notes)
     page = run.page(f"Training of {run.folder.name}", sections)
     return TrainingResult(
         out=run.folder,
@@ -295,6 +298,24 @@ def _result(run: Run, trained: "Trained", held: Sequence[Record]) -> TrainingRes
         notes=notes,
         page=run.folder / "report.html" if page else None,
     )
+
+
+def _write_card(run: Run, evaluation: Report | None, notes: Sequence[str]) -> None:
+    """Write the model's card beside its weights, but for one that somebody else wrote."""
+    from assay.models.serving import card
+    from assay.models.summary import summary
+
+    if (run.folder / CARD).exists() and CARD not in run.body["files"]:
+        return
+    metrics = evaluation.metrics if evaluation else {}
+    text = card(
+        run.folder,
+        about=summary(run.folder),
+        data=run.body["data"],
+        metrics={name: summarise(estimate) for name, estimate in metrics.items()},
+        notes=tuple(notes),
+    )
+    run.save(CARD, text)
 
 
 def _counts(out: Path, trained: "Trained", held: Sequence[Record]) -> dict[str, float]:

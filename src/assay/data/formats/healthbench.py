@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.data import conversations, fields
+from assay.data.rubrics.answered import SAID, answered
 from assay.data.rubrics.layouts import KEY, healthbench_rows, required, rubric_from, stored
 from assay.types import Prompt, Record
 
@@ -19,7 +20,7 @@ __all__ = ["Healthbench"]
 @dataclass(frozen=True, kw_only=True)
 class Healthbench:
     """{prompt, rubrics: [{criterion, points, tags}], prompt_id?, example_tags?,
-    ideal_completions_data?}."""
+    ideal_completions_data?, response? or responses?: [text]}."""
 
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A prompt, and rubrics with points."""
@@ -28,12 +29,13 @@ class Healthbench:
         return "prompt" in row and isinstance(first, dict) and {"criterion", "points"} <= {*first}
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
-        """One prompt."""
+        """One prompt, or the group of its responses."""
         id = fields.text(row, "prompt_id") if row.get("prompt_id") is not None else ""
         rubric = rubric_from(fields.mappings(row, "rubrics"))
-        more = fields.rest(row, "prompt", "rubrics", "prompt_id")
+        more = fields.rest(row, "prompt", "rubrics", "prompt_id", *SAID)
         messages = conversations.turns(row, "prompt")
-        yield fields.make(Prompt, messages=messages, id=id, meta={**more, KEY: stored(rubric)})
+        meta = {**more, KEY: stored(rubric)}
+        yield answered(fields.make(Prompt, messages=messages, id=id, meta=meta), row)
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Prompts with a rubric of points and tags alone."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from assay.chat import openai
 from assay.data import conversations, fields
+from assay.data.rubrics.answered import SAID, answered
 from assay.data.rubrics.layouts import KEY, required, rubric_from, stored
 from assay.types import Prompt, Record
 
@@ -27,14 +28,15 @@ class OpenInstructRubrics:
         return "messages" in row and '"rubrics"' in str(_label(row))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
-        """One prompt."""
+        """One prompt, or the group of its responses."""
         rubric = rubric_from(_label(row))
-        more = fields.rest(row, "messages", "ground_truth")
-        yield fields.make(
+        more = fields.rest(row, "messages", "ground_truth", *SAID)
+        prompt = fields.make(
             Prompt,
             messages=conversations.turns(row, "messages"),
             meta={**more, KEY: stored(rubric)},
         )
+        yield answered(prompt, row)
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Prompts with a rubric of titles and weights."""

@@ -52,7 +52,8 @@ class Plain:
             raise DataError(
                 "a line of scores without texts is no data; score with the texts (--texts)"
             )
-        known = {key: row[key] for key in ("id", "reference", "tools") if key in row}
+        # A rubric says what a prompt asks for.
+        known = {key: row[key] for key in ("id", "reference", "rubric", "tools") if key in row}
         prompt = fields.prompt(turns, known)
         more = fields.rest(row, "prompt", "response", "label", *known)
         response = conversations.reply(row["response"], turns, "response", meta=more)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.data import conversations, fields
+from assay.data.rubrics.answered import SAID, answered
 from assay.data.rubrics.layouts import KEY, required, rubric_from, stored
 from assay.types import Prompt, Record
 
@@ -26,15 +27,16 @@ class Rar:
         return {"question", "reference_answer", "rubric"} <= row.keys()
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
-        """One prompt."""
+        """One prompt, or the group of its responses."""
         rubric = rubric_from(fields.value(row, "rubric"))
-        more = fields.rest(row, "question", "reference_answer", "rubric")
-        yield fields.make(
+        more = fields.rest(row, "question", "reference_answer", "rubric", *SAID)
+        prompt = fields.make(
             Prompt,
             messages=conversations.turns(row, "question"),
             reference=fields.text(row, "reference_answer"),
             meta={**more, KEY: stored(rubric)},
         )
+        yield answered(prompt, row)
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Prompts with a reference and a rubric of titles and weights."""

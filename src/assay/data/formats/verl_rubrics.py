@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.data import conversations, fields
+from assay.data.rubrics.answered import SAID, answered
 from assay.data.rubrics.layouts import KEY, healthbench_rows, required, rubric_from, stored
 from assay.types import Prompt, Record
 
@@ -25,17 +26,18 @@ class VerlRubrics:
         return "prompt" in row and isinstance(reward, dict) and bool(reward.get("rubrics"))
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
-        """One prompt; a ground truth that is empty is none."""
+        """One prompt, or the group of its responses; a ground truth that is empty is none."""
         reward = fields.mapping(row, "reward_model")
         rubric = rubric_from(fields.mappings(reward, "rubrics"))
         stated = reward.get("ground_truth")
-        more = fields.rest(row, "prompt", "reward_model")
-        yield fields.make(
+        more = fields.rest(row, "prompt", "reward_model", *SAID)
+        prompt = fields.make(
             Prompt,
             messages=conversations.turns(row, "prompt"),
             reference=fields.reference(stated, "reward_model.ground_truth") if stated else None,
             meta={**more, KEY: stored(rubric)},
         )
+        yield answered(prompt, row)
 
     def write(self, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         """Prompts with a rubric of points and tags alone."""

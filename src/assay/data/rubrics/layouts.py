@@ -11,9 +11,11 @@
 |                    | rubric                                                                     |
 | verifiers          | {criteria: [{name, text, weight?, choices?}]}                              |
 | PaperBench         | {id, requirements, weight, sub_tasks}                                      |
+| plain weights      | [{criterion, weight, name?}] above 0, or under criteria: Σ w s / Σ w, as    |
+|                    | nearly all have it; below 0 formulas differ, and these are refused         |
 | OpenEnv, as data   | {type: WeightedSum, rubrics, weights}, {type: Gate, rubric},               |
 |                    | {type: Sequential, rubrics}; inside {name, text}                           |
-| this library's     | {criteria: [{id, text, points, ...}], normaliser?, ...}                    |
+| this library's     | {criteria: [{id, text, points, ...}], normaliser?, ...}, or the list alone |
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -76,6 +78,8 @@ def rubric_from(raw: Any, *, source: str = "") -> Rubric:
             raw = STRICT.decode(raw)
         except ValueError as error:
             raise DataError(f"the rubric is a text and no JSON: {error}") from error
+    if _has(raw, "id", "text"):
+        raw = {"criteria": raw}
     if isinstance(raw, Mapping) and (own := _our_own(raw)) is not None:
         return own if own.source or not source else own.model_copy(update={"source": source})
     if (read := _reader(raw)) is None:
@@ -128,12 +132,16 @@ def _reader(raw: Any) -> Callable[[Any, str], Rubric] | None:
             return nested.verifiers
         if _has(raw.get(KEY), "description", "weight"):
             return lambda found, source: _rar(found[KEY], source)
+        if _is_weighted(raw.get("criteria")):
+            return _weighted
         return nested.autorubric if raw.keys() & {"criteria", "sections", "rubric"} else None
     if _has(raw, "criteria") and all(isinstance(row["criteria"], str) for row in raw):
         return _finance
     for keys, read in LISTS:
         if _has(raw, *keys):
             return read
+    if _is_weighted(raw):
+        return _weighted
     rows = raw if isinstance(raw, list) else []
     return nested.autorubric if any(map(nested.is_autorubric, rows)) else None
 
@@ -162,6 +170,27 @@ def healthbench_rows(rubric: Rubric) -> list[dict[str, Any]]:
 def _rar(rows: Sequence[Row], source: str) -> Rubric:
     return fields.make(
         Rubric, criteria=_titled(rows, ("description",)), normaliser="rar", source=source
+    )
+
+
+def _is_weighted(rows: Any) -> bool:
+    """Whether these are criteria with weights, and nothing that says whose they are."""
+    plain = {"criterion", "weight", "name", "title"}
+    return _has(rows, "criterion", "weight") and all(row.keys() <= plain for row in rows)
+
+
+def _weighted(raw: Any, source: str) -> Rubric:
+    rows, guidelines = raw, ""
+    if isinstance(raw, Mapping):
+        rows, guidelines = raw["criteria"], raw.get("guidelines") or ""
+    criteria = _titled(rows, ("criterion",))
+    if any(criterion.points < 0 for criterion in criteria):
+        raise DataError(
+            "a weight below 0 means one thing here and another there; say which: points instead of"
+            " weight (HealthBench), or requirement instead of criterion (autorubric)"
+        )
+    return fields.make(
+        Rubric, criteria=criteria, guidelines=guidelines, normaliser="autorubric", source=source
     )
 
 

@@ -66,6 +66,8 @@ class Judged:
     """One per criterion, in order."""
     failures: tuple[str, ...] = ()
     """Why criteria have no answer."""
+    critique: str | None = None
+    """What was written before the verdicts."""
 
 
 @dataclass(frozen=True, kw_only=True)

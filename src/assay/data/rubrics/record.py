@@ -109,7 +109,7 @@ class Rubric(Record):
         if weighed and self.normaliser in BY_POSITIVE and max(weighed) <= 0:
             raise ValueError(
                 f"no criterion has positive points, and {self.normaliser} divides by their sum;"
-                " use autorubric, or add one"
+                " give normaliser=autorubric, or add one"
             )
         if weighed and self.normaliser == "tree" and not any(map(self.weighs, self.criteria)):
             raise ValueError(

@@ -1,8 +1,9 @@
 """Assay's own: conversations in; values, steps, parts and reasons out.
 
-POST /v1/score {"model"?, "prompt": text | messages, "responses": [text | [steps] | {...}],
-"reference"?} or {"groups": [{"prompt", "responses", "reference"?}, ...]}; the answer has `scores`,
-or `groups` of them, each {"value", "steps"?, "spans"?, "std"?, "parts"?} or {"unscored": reason}.
+POST /v1/score {"model"?, "prompt": text | messages, "responses": [text | [steps] | messages |
+record], "reference"?, "tools"?} or {"groups": [{"prompt", "responses", ...}, ...]}; a record is a
+`Response` as JSON, such as {"steps", "finished": false}. The answer has `scores`, or `groups` of
+them, each {"value", "steps"?, "spans"?, "std"?, "parts"?} or {"unscored": reason}.
 With "return_token_ids" or "return_logits" each has `token_ids` or `logits` (of its steps, before
 link and aggregation) besides, and the answer the `readout` that makes scores of them.
 """
@@ -10,6 +11,8 @@ link and aggregation) besides, and the answer the `readout` that makes scores of
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
 from assay.server.dialects.fields import flag, message, text
@@ -56,6 +59,7 @@ def _group(row: Any, before: str) -> Group:
     prompt = Prompt(
         messages=messages,
         reference=None if reference is None else text(reference, f"{before}reference"),
+        tools=_tools(row.get("tools"), f"{before}tools"),
         id=text(row.get("id") or "", f"{before}id"),
         meta=row.get("meta") or {},
     )
@@ -71,7 +75,23 @@ def _response(value: Any, field: str) -> Response:
     if isinstance(value, list) and value:
         turns = [message(one, f"{field}[{i}]") for i, one in enumerate(value)]
         return Response.trajectory(turns)
-    raise Refused(field, "must be a text, a list of steps, or a list of messages")
+    if isinstance(value, Mapping):
+        try:
+            return Response.model_validate(value)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = ".".join(map(str, (field, *problem["loc"])))
+            raise Refused(place, problem["msg"]) from error
+    raise Refused(field, "must be a text, a list of steps, a list of messages, or a response")
+
+
+def _tools(value: Any, field: str) -> tuple[Mapping[str, Any], ...]:
+    """Definitions of tools; none where there is no such field."""
+    if value is not None and not (
+        isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
+    ):
+        raise Refused(field, "must be a list of definitions")
+    return tuple(value or ())
 
 
 def score_json(score: Score | Unscored, response: Response) -> dict[str, Any]:

@@ -1,0 +1,148 @@
+"""Ask several servers of one thing: each request goes where the fewest are under way."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from assay.errors import BackendError, ConfigError
+from assay.http.background import iterate
+from assay.http.client import Client, Failure, Pace
+
+__all__ = ["Servers"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+IN_A_ROW: Final = 3
+"""Requests in a row that fail before a server has answered any: it is down."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servers:
+    """Addresses that answer alike, and how patiently they are asked. None of it changes an
+    answer."""
+
+    urls: tuple[str, ...]
+    """Such as http://localhost:8000, each without the path."""
+    key_variable: str = "ASSAY_API_KEY"
+    """Environment variable that holds the key."""
+    concurrency: int = 16
+    """Requests under way at once at each."""
+    tries: int = 6
+    """Tries per request at one server."""
+    timeout_s: float = 600.0
+    backoff_s: float = 1.0
+    paces: Mapping[str, Pace] = field(default_factory=dict, repr=False, compare=False)
+    """What is known of each address; filled as they are asked."""
+
+    def __post_init__(self) -> None:
+        for url in self.urls:
+            if not url.startswith(("http://", "https://")):
+                raise ConfigError(f"{url!r} is no server's address; give http://HOST:PORT")
+        if not self.urls:
+            raise ConfigError("no server is given; give http://HOST:PORT")
+        if min(self.concurrency, self.tries) < 1:
+            raise ConfigError("concurrency and tries must be at least 1")
+        paces = {url: self.paces.get(url, Pace()) for url in self.urls}
+        object.__setattr__(self, "paces", paces)
+
+    @property
+    def key(self) -> str:
+        """The key, or nothing."""
+        return os.environ.get(self.key_variable, "").strip()
+
+    def ask(
+        self, path: str, bodies: Sequence[Mapping[str, Any]], read: Callable[[Any], T]
+    ) -> list[T | Failure]:
+        """Return what `read` makes of the answer to each body, or why there is none, in order.
+
+        What one server fails at is asked of the others; what it refuses is not. Raises
+        `BackendError` where no server is left that answers.
+        """
+        found = dict(iterate(partial(self._produce, path, bodies, read))) if bodies else {}
+        return [found[i] for i in range(len(bodies))]
+
+    async def _produce(
+        self,
+        path: str,
+        bodies: Sequence[Mapping[str, Any]],
+        read: Callable[[Any], T],
+        put: Callable[[tuple[int, T | Failure]], None],
+    ) -> None:
+        left = iter(enumerate(bodies))
+        async with AsyncExitStack() as stack:
+            load = [
+                _Load(await stack.enter_async_context(self._client(u, path))) for u in self.urls
+            ]
+
+            async def work() -> None:
+                for i, body in left:
+                    put((i, await _ask_one(load, body, read)))
+
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self.concurrency * len(load), len(bodies))):
+                        group.create_task(work())
+            except BaseExceptionGroup as error:
+                raise error.exceptions[0] from None
+
+    def _client(self, url: str, path: str) -> Client:
+        return Client(
+            f"{url.rstrip('/')}/{path.lstrip('/')}",
+            self.paces[url],
+            key=self.key,
+            key_variable=self.key_variable,
+            concurrency=self.concurrency,
+            tries=self.tries,
+            timeout_s=self.timeout_s,
+            backoff_s=self.backoff_s,
+        )
+
+
+@dataclass
+class _Load:
+    """A server and what it is at."""
+
+    client: Client
+    under_way: int = 0
+    failed: int = 0
+    """Requests in a row."""
+    down: str = ""
+    """Why it is asked no more; empty where it is."""
+
+
+async def _ask_one(
+    load: Sequence[_Load], body: Mapping[str, Any], read: Callable[[Any], T]
+) -> T | Failure:
+    """Ask the least loaded server that is up, and where it fails the next."""
+    asked: list[_Load] = []
+    failure: Failure | None = None
+    while there := [one for one in load if not one.down and one not in asked]:
+        one = min(there, key=lambda each: each.under_way)
+        asked.append(one)
+        one.under_way += 1
+        try:
+            answer = await one.client.ask(body, read)
+        except BackendError as error:
+            one.down = str(error)
+            log.warning("%s", error)
+            continue
+        finally:
+            one.under_way -= 1
+        if not isinstance(answer, Failure) or answer.refused:
+            one.failed = 0
+            return answer
+        one.failed += 1
+        if one.failed >= IN_A_ROW and not one.client.pace.answered:
+            one.down = f"{one.client.url} answers nothing: {answer.reason}"
+        failure = answer
+    if all(one.down for one in load):
+        reasons = "; ".join(one.down for one in load)
+        raise BackendError(f"{reasons}; look whether the server runs, or give another address")
+    return failure or Failure("no server was left to ask", refused=False)

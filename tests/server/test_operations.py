@@ -1,0 +1,263 @@
+"""What who runs a server relies on: health, counts, logs, ids, time limits, an orderly end."""
+
+import io
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import torch
+
+from assay.errors import BackendError
+from assay.scorers.local import LocalScorer
+from assay.server import selfcheck
+from assay.server.app import Limits
+from assay.server.logs import Json
+from assay.server.metrics import REASONS, Metrics
+from assay.types import Group, Score, Unscored
+from tests.server.running import connected, post, request, running
+from tests.server.scorers import Characters
+from tests.training import planted
+
+BODY = {"prompt": "q", "responses": ["aaa"]}
+
+
+class Held(Characters):
+    """Counts what it scores, after a while; "crash" ends in an error."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        super().__init__()
+        object.__setattr__(self, "seconds", seconds)
+        object.__setattr__(self, "seen", [])
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        texts = [response.text for group in groups for response in group.responses]
+        self.seen.extend(texts)  # type: ignore[attr-defined]
+        time.sleep(self.seconds)  # type: ignore[attr-defined]
+        if "crash" in texts:
+            raise ValueError("a secret of somebody else")
+        return super().score(groups)
+
+
+@contextmanager
+def logged() -> Iterator[list[dict[str, Any]]]:
+    """What the server logs within the block, read back when it ends."""
+    stream, rows = io.StringIO(), list[dict[str, Any]]()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Json())
+    logger = logging.getLogger("assay.server")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield rows
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+        rows += map(json.loads, stream.getvalue().splitlines())
+
+
+def metrics(url: str) -> dict[str, float]:
+    lines = httpx2.get(f"{url}/metrics").text.splitlines()
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")
+    }
+
+
+def test_requests_are_counted_and_logged_by_their_ids() -> None:
+    limits = Limits(slow_s=0.2)
+    with logged() as rows, running({"rm": Held(0.3)}, limits=limits, wait_s=0.1) as url:
+        given = post(f"{url}/v1/score", BODY, headers={"X-Request-Id": "mine-1"})
+        bad = post(f"{url}/v1/score", b"{", headers={"X-Request-Id": "no\x09good"})
+        odd = {"prompt": "q" * 300, "responses": ["one", "unscorable"]}
+        post(f"{url}/v1/score", odd)
+        httpx2.get(f"{url}/made/up")
+        found = metrics(url)
+        live, ready = (httpx2.get(f"{url}/health/{one}") for one in ("live", "ready"))
+    assert (live.status_code, ready.status_code) == (200, 200)
+    assert given.headers["x-request-id"] == given.json()["id"] == "mine-1"
+    assert 300 <= float(given.headers["server-timing"].partition("dur=")[2]) < 20_000
+    assert len(bad.headers["x-request-id"]) == 32
+    assert found['assay_requests_total{path="/v1/score",status="200"}'] == 2
+    assert found['assay_requests_total{path="/v1/score",status="400"}'] == 1
+    assert found['assay_requests_total{path="other",status="404"}'] == 1
+    assert found['assay_responses_total{model="rm"}'] == 3
+    assert found['assay_unscored_total{model="rm",reason="cannot be scored"}'] == 1
+    assert found['assay_batch_responses_count{model="rm"}'] == 2
+    assert found['assay_batch_responses_sum{model="rm"}'] == 3
+    assert found['assay_shared_tokens_total{model="rm"}'] == 101
+    assert found['assay_queue_tokens{model="rm"}'] == 0
+    assert found['assay_request_seconds_count{path="/v1/score"}'] == 3
+    assert found["assay_requests_running"] == 1
+    first = next(row for row in rows if row.get("request") == "mine-1")
+    assert first["message"] == "slow request"
+    assert first["level"] == "warning"
+    assert (first["model"], first["responses"], first["status"]) == ("rm", 1, 200)
+    assert first["ms"] >= 300
+
+
+def test_reasons_are_few_whatever_texts_they_quote() -> None:
+    counts = Metrics()
+    rows = [Unscored(reason=f"response {i} of 'text {i}' is too long") for i in range(100)]
+    rows += [Unscored(reason=f"{'x' * i} went wrong") for i in range(1, 100)]
+    counts.scored("rm", rows)
+    family = next(one for one in counts.registry.collect() if one.name == "assay_unscored")
+    found = {s.labels["reason"]: s.value for s in family.samples if s.name.endswith("_total")}
+    assert found["response # of # is too long"] == 100
+    assert len(found) == REASONS + 1
+    assert sum(found.values()) == 199
+
+
+def test_an_error_shows_its_id_and_nothing_of_the_inside() -> None:
+    with logged() as rows, running({"rm": Held()}) as url:
+        found = post(f"{url}/v1/score", {"prompt": "q", "responses": ["crash"]})
+        assert post(f"{url}/v1/score", BODY).status_code == 200
+    number = found.headers["x-request-id"]
+    assert found.status_code == 500
+    assert number in found.json()["error"]["message"]
+    assert "secret" not in found.text
+    assert "Traceback" not in found.text
+    row = next(row for row in rows if "traceback" in row)
+    assert row["request"] == number
+    assert "secret of somebody" in row["traceback"]
+
+
+def test_what_a_client_that_left_asked_for_is_not_scored() -> None:
+    scorer = Held(0.5)
+    with logged() as rows, running({"rm": scorer}, batch_tokens=1, wait_s=0.0) as url:
+        first, second = connected(url), connected(url)
+        first.sendall(request(b'{"prompt": "1", "responses": ["first"]}'))
+        time.sleep(0.2)
+        second.sendall(request(b'{"prompt": "2", "responses": ["second"]}'))
+        time.sleep(0.1)
+        second.close()
+        assert first.recv(100).startswith(b"HTTP/1.1 200")
+        first.close()
+        assert post(f"{url}/v1/score", BODY).status_code == 200
+    assert scorer.seen == ["first", "aaa"]  # type: ignore[attr-defined]
+    assert 499 in [row.get("status") for row in rows]
+
+
+def test_an_answer_that_takes_too_long_is_given_up() -> None:
+    with running({"rm": Held(1.0)}, limits=Limits(request_s=0.2)) as url:
+        found = post(f"{url}/v1/score", BODY)
+    assert found.status_code == 504
+
+
+def test_bodies_have_so_much_room_together_and_give_it_back() -> None:
+    limits = Limits(bodies_bytes=1000)
+    body = {"prompt": "q", "responses": ["a" * 700]}
+    with running({"rm": Held(0.4)}, limits=limits) as url, ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: post(f"{url}/v1/score", body), range(2)))
+        assert sorted(one.status_code for one in both) == [200, 429]
+        assert [post(f"{url}/v1/score", body).status_code for _ in range(3)] == [200] * 3
+
+
+def test_a_server_that_ends_is_not_ready_and_answers_what_it_took() -> None:
+    with running({"rm": Held(0.5)}) as url:
+        connection = connected(url)
+        connection.sendall(request())
+        time.sleep(0.2)
+    assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    connection.close()
+
+
+def test_a_model_is_checked_before_it_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = LocalScorer(planted.model("outcome"))
+    found = selfcheck.self_check("rm", scorer)
+    assert found is not None
+    assert 0 <= found < 1e-4
+    assert selfcheck.self_check("length", Characters()) is None
+    with monkeypatch.context() as changed:
+        changed.setattr(selfcheck, "in_batches", lambda *_: 0.5)
+        with pytest.raises(BackendError, match=r"rm is not served: its scores differ by 0\.5"):
+            selfcheck.self_check("rm", scorer)
+    with torch.no_grad():
+        scorer.model.network.score.weight.fill_(torch.nan)
+    with pytest.raises(BackendError, match="nan"):
+        selfcheck.self_check("rm", scorer)
+
+
+def served(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "assay", "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def test_the_command_says_where_it_is_and_loses_nothing_at_sigterm() -> None:
+    server = served("slow=tests.server.test_operations:slow", "longest", "--port", "0")
+    assert server.stdout is not None
+    try:
+        lines = [server.stdout.readline() for _ in range(4)]
+        url = lines[0].split()[4].rstrip(";")
+        assert "curl" in lines[2]
+        assert f"{url}/metrics" in lines[3]
+        bodies = [{"model": "slow", "prompt": f"{i}", "responses": ["a" * i]} for i in range(20)]
+        with ThreadPoolExecutor(20) as pool:
+            asked = [pool.submit(post, f"{url}/v1/score", body) for body in bodies]
+            end = time.monotonic() + 30
+            while arrived(metrics(url)) < 20 and time.monotonic() < end:
+                time.sleep(0.05)
+            server.send_signal(signal.SIGTERM)
+            found = [one.result() for one in asked]
+        assert [one.json()["scores"][0]["value"] for one in found] == list(range(20))
+        assert server.communicate(timeout=20)[1] == ""
+        assert server.returncode == 0
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def arrived(counts: dict[str, float]) -> float:
+    """Requests answered and under way, but for the one that asks."""
+    done = counts.get('assay_requests_total{path="/v1/score",status="200"}', 0)
+    return done + counts["assay_requests_running"] - 1
+
+
+def slow(prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> list[float]:
+    """A scorer, by its place; it is called once a prompt."""
+    time.sleep(0.2)
+    return [float(len(text)) for text in completions]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--host", "0.0.0.0"], "--open-to-all"),
+        (["--keys", "/nowhere"], "/nowhere"),
+        (["--port", "70000"], "--port 0"),
+    ],
+)
+def test_the_command_refuses_before_models_are_loaded(arguments: list[str], words: str) -> None:
+    done = served("longest", *arguments)
+    try:
+        _, errors = done.communicate(timeout=60)
+    finally:
+        done.kill()
+    assert done.returncode == 2
+    assert words in errors
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    from assay.errors import ConfigError
+    from assay.server.connections import listening
+
+    taken = listening("127.0.0.1", 0)
+    taken.listen()
+    with taken, pytest.raises(ConfigError, match="--port 0"):
+        listening("127.0.0.1", taken.getsockname()[1])
