@@ -18,6 +18,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import socket
 import statistics
@@ -55,13 +56,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--prompt-tokens", type=int, default=16_384, help="0 remembers no prompts")
     parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
-    parser.add_argument("--serve", nargs=2, metavar=("FOLDER", "PORT"), help=argparse.SUPPRESS)
     parser.add_argument("--offline", nargs=2, metavar=("FOLDER", "ROWS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    # Servers end with the benchmark, however it ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     torch.set_num_threads(arguments.threads)
-    if arguments.serve:
-        serve(*arguments.serve, prompts=arguments.prompt_tokens)
-    elif arguments.offline:
+    if arguments.offline:
         print(json.dumps(offline(*arguments.offline)))
     else:
         with tempfile.TemporaryDirectory() as folder:
@@ -76,22 +76,23 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     checkpoint.save(model("smol", "float32", "cpu"), folder / "model")
     rows = samples(max(arguments.ours, arguments.theirs), arguments.prompt, arguments.response)
     (folder / "rows.json").write_text(json.dumps(rows[: arguments.ours]))
-    options = [f"--threads={arguments.threads}", f"--prompt-tokens={arguments.prompt_tokens}"]
-    own = [sys.executable, "-m", "bench.serving", *options]
-    peers = [sys.executable, str(REPOSITORY / "bench" / "serving_peers.py"), options[0]]
-    place = str(folder / "model")
+    place, threads = str(folder / "model"), f"--threads={arguments.threads}"
+    remember = f"--prompt-tokens={arguments.prompt_tokens}"
+    own = [sys.executable, "-m", "assay", "serve", f"rm={place}", remember, "--port"]
+    peers = [sys.executable, str(REPOSITORY / "bench" / "serving_peers.py"), threads]
     servers = {
-        "assay": ([*own, "--serve", place], arguments.ours),
+        "assay": (own, arguments.ours),
         "serve_rm": ([*peers, "--kind=serve_rm", f"--model={place}", "--port"], arguments.theirs),
         "batching": ([*peers, "--kind=batching", f"--model={place}", "--port"], arguments.theirs),
     }
     found: dict[str, dict[str, Any]] = {}
     scores: dict[str, list[float]] = {}
     for name, (command, count) in servers.items():
-        with serving(command) as url:
+        with serving(command, arguments.threads) as url:
             found[name], scores[name] = asyncio.run(asked(url, rows[:count], arguments.clients))
         say(f"{name}: {line(found[name])}")
-    found["offline"] = run([*own, "--offline", place, str(folder / "rows.json")])
+    again = [sys.executable, "-m", "bench.serving", threads, "--offline", place]
+    found["offline"] = run([*again, str(folder / "rows.json")])
     scores["offline"] = found["offline"].pop("scores")
     say(f"offline: {found['offline']['requests_per_second']:.2f} rows/s")
     differences = {
@@ -155,10 +156,11 @@ async def asked(
                 scores[i] = answer.json()["rewards"][0]
                 seconds[i] = time.perf_counter() - start
 
+        before = _tokens((await http.get(f"{url}/metrics")).text)
         began = time.perf_counter()
         await asyncio.gather(*(client() for _ in range(clients)))
         wall = time.perf_counter() - began
-        tokens = (await http.get(f"{url}/tokens")).json()["tokens"]
+        tokens = _tokens((await http.get(f"{url}/metrics")).text) - before
     cuts = statistics.quantiles(seconds, n=100, method="inclusive")
     found = {
         "requests": len(rows),
@@ -170,13 +172,22 @@ async def asked(
     return found, scores
 
 
+def _tokens(metrics: str) -> float:
+    """Tokens that went through the model so far, as a server says at /metrics."""
+    found = re.search(r"^\w*tokens_read\S* (\S+)$", metrics, re.MULTILINE)
+    return float(found.group(1)) if found else float("nan")
+
+
 @contextmanager
-def serving(command: Sequence[str]) -> Iterator[str]:
+def serving(command: Sequence[str], threads: int) -> Iterator[str]:
     """Start a server on a free port, the last word of its command, until the block ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen([*command, str(port)], cwd=REPOSITORY, env=os.environ)
+    settings = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    process = subprocess.Popen(
+        [*command, str(port)], cwd=REPOSITORY, env=settings, stdout=sys.stderr
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         end = time.monotonic() + 180
@@ -195,29 +206,9 @@ def serving(command: Sequence[str]) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/tokens", trust_env=False, timeout=5).status_code == 200
+        return httpx2.get(f"{url}/metrics", trust_env=False, timeout=5).status_code == 200
     except httpx2.TransportError:
         return False
-
-
-def serve(folder: str, port: str, *, prompts: int) -> None:
-    """Our server as `assay serve` runs it, with a count of the tokens that were computed."""
-    import uvicorn
-
-    from assay.scorers.local import LocalScorer
-    from assay.server.app import application
-
-    scorer = LocalScorer(folder, prompts=prompts)
-    # Which path the model takes is found out once, before it serves.
-    scorer.score([Group(prompt=Prompt.of("w10"), responses=(Response.of("w11"),) * 2)])
-    before = scorer.tokens_read
-    app = application({"rm": scorer})
-
-    @app.get("/tokens")
-    async def tokens() -> dict[str, int]:
-        return {"tokens": scorer.tokens_read - before}
-
-    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning")
 
 
 def offline(folder: str, rows: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import asyncio
 import torch
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 LARGEST, WAIT = 32, 0.005
@@ -60,11 +60,12 @@ class Queue:
             end = asyncio.get_running_loop().time() + WAIT
             while len(batch) < LARGEST:
                 left = end - asyncio.get_running_loop().time()
+                if self.waiting.empty() and left <= 0:
+                    break
                 try:
-                    batch.append(await asyncio.wait_for(self.waiting.get(), max(left, 0.0)))
+                    batch.append(await asyncio.wait_for(self.waiting.get(), max(left, 0.001)))
                 except TimeoutError:
-                    if self.waiting.empty():
-                        break
+                    break
             rewards = await asyncio.to_thread(self.model.rewards, [text for text, _ in batch])
             for (_, done), reward in zip(batch, rewards, strict=True):
                 done.set_result(reward)
@@ -92,9 +93,9 @@ def main() -> None:
             queues.append(Queue(model))
         return JSONResponse({"rewards": await asyncio.gather(*map(queues[0].ask, texts))})
 
-    @app.get("/tokens")
-    async def tokens() -> dict[str, int]:
-        return {"tokens": model.tokens}
+    @app.get("/metrics")
+    async def metrics() -> PlainTextResponse:
+        return PlainTextResponse(f"tokens_read {model.tokens}\n")
 
     uvicorn.run(app, host="127.0.0.1", port=arguments.port, log_level="warning")
 

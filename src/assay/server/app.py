@@ -278,6 +278,7 @@ def _model(name: str, scorer: Scorer, metrics: Metrics, settings: Mapping[str, A
     run = scoring(scorer, metrics.shared.labels(name).inc)
     batcher = Batcher(run, watch=metrics.watch(name), **settings)
     metrics.queue(name, batcher)
+    metrics.counts(name, scorer)
     return Model(name, scorer, batcher, fingerprint(scorer))
 
 

@@ -13,6 +13,7 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from assay.protocols import Scorer
 from assay.server.batcher import Batch, Batcher
 from assay.types import Score, Unscored
 
@@ -72,6 +73,15 @@ class Metrics:
             model,
             registry=own,
         )
+        self._read = Gauge(
+            "assay_tokens_read", "Tokens that went through the model.", model, registry=own
+        )
+        self._spared = Gauge(
+            "assay_tokens_spared",
+            "Tokens that did not, for an earlier batch had run them.",
+            model,
+            registry=own,
+        )
         self._failed = Counter(
             "assay_failed_works", "Prompts whose scoring failed.", model, registry=own
         )
@@ -92,6 +102,13 @@ class Metrics:
     def queue(self, model: str, batcher: Batcher) -> None:
         """Show a batcher's queue."""
         self._waiting.labels(model).set_function(lambda: batcher.waiting)
+
+    def counts(self, model: str, scorer: Scorer) -> None:
+        """Show what a scorer counts itself."""
+        if getattr(scorer, "tokens_read", None) is not None:
+            self._read.labels(model).set_function(lambda: getattr(scorer, "tokens_read", None) or 0)
+        if hasattr(scorer, "tokens_spared"):
+            self._spared.labels(model).set_function(lambda: getattr(scorer, "tokens_spared", 0))
 
     def scored(self, model: str, scores: Sequence[Score | Unscored]) -> None:
         """Count responses, and the reasons of those without a score."""
