@@ -140,8 +140,10 @@ class Encoder:
         """One `Encoded` an item; prompts and steps are tokenised in one call."""
         plain = [item for item in items if not item[1].turns and item[1].rendered is None]
         texts = iter(self._in_steps(plain))
+        rendered = [response.rendered for _, response in items]
+        given = iter(self._as_given([one for one in rendered if one is not None]))
         return [
-            self._as_given(item[1].rendered)
+            next(given)
             if item[1].rendered is not None
             else (self._trajectory(*item) if item[1].turns else next(texts))
             for item in items
@@ -158,19 +160,20 @@ class Encoder:
         text = self.render([asked, said])
         return self._tokens([text], special=True, first=True)[0][:1] == [bos]
 
-    def _as_given(self, rendered: str | Sequence[int]) -> Encoded:
-        """Encode what was laid out elsewhere (`as_given`)."""
-        if self.layout.template == "turns":
+    def _as_given(self, rendered: Sequence[str | Sequence[int]]) -> list[Encoded]:
+        """Encode what was laid out elsewhere (`as_given`), texts in one call."""
+        if rendered and self.layout.template == "turns":
             raise DataError(as_given.IN_TURNS)
-        ids = (
-            [*rendered]
-            if not isinstance(rendered, str)
-            else self._tokens([rendered], special=True, first=True)[0]
-        )
-        bos = self.tokenizer.bos_token_id if isinstance(rendered, str) and self._begins else None
+        written = [one for one in rendered if isinstance(one, str)]
+        rows = iter(self._tokens(written, special=True, first=True))
+        bos = self.tokenizer.bos_token_id if written and self._begins else None
         tag = self._after[-1] if self.readout.at == "step_tag" else None
-        ids, reads = as_given.placed(ids, bos, tag, self.readout.tag, self._read)
-        return Encoded(tuple(ids), 0, reads)
+        encoded = []
+        for one in rendered:
+            ids, begin = (next(rows), bos) if isinstance(one, str) else ([*one], None)
+            ids, reads = as_given.placed(ids, begin, tag, self.readout.tag, self._read)
+            encoded.append(Encoded(tuple(ids), 0, reads))
+        return encoded
 
     def _in_steps(self, items: Sequence[tuple[Prompt, Response]]) -> list[Encoded]:
         """Encode responses that are one text each."""
