@@ -2,6 +2,9 @@
 
 import logging
 import math
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +201,20 @@ def test_other_errors_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_budget_below_one_is_refused() -> None:
     with pytest.raises(ConfigError, match="micro_tokens is 0"):
         LocalScorer(planted.model(), micro_tokens=0)
+
+
+def test_threads_that_share_a_scorer_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Branches of a search are remembered: two calls at once would read each other's."""
+    scorer, running, most = LocalScorer(planted.model()), threading.Semaphore(0), []
+
+    def run(groups: list[Group]) -> list[Any]:
+        running.release()
+        time.sleep(0.02)
+        most.append(running._value)
+        running.acquire()
+        return [[] for _ in groups]
+
+    monkeypatch.setattr(scorer, "_run", run)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(scorer.score, [[group] for group in groups()] * 2))
+    assert most == [1] * 8

@@ -1,5 +1,6 @@
 """Score with a reward model in this process, every shared prefix computed once."""
 
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -94,6 +95,8 @@ class LocalScorer:
         self.budget = Budget(micro_tokens)
         self.memory, self.prompts = Memory(remember), Memory(prompts)
         self._read = 0
+        # What is remembered is of one call at a time.
+        self._one_at_a_time = threading.Lock()
 
     @property
     def fingerprint(self) -> str:
@@ -139,9 +142,12 @@ class LocalScorer:
             for group in self._outputs(groups)
         ]
 
-    @torch.inference_mode()
     def _outputs(self, groups: Sequence[Group]) -> list[list[tuple[Logits, tuple[int, ...]]]]:
-        """The logits of every response and the ids that they are of."""
+        """The logits of every response and the ids that they are of; one call at a time."""
+        with self._one_at_a_time, torch.inference_mode():
+            return self._run(groups)
+
+    def _run(self, groups: Sequence[Group]) -> list[list[tuple[Logits, tuple[int, ...]]]]:
         self.model.eval()
         pairs = all_pairs(groups)
         sequences: list[Encoded] = []
