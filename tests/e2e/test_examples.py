@@ -9,6 +9,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = {
+    "mixture.py": ["--policy-steps", "20", "--steps", "5", "--rounds", "2"],
     "instructgpt.py": [
         "--problems",
         "12",
@@ -34,7 +35,12 @@ SMALL = {
 }
 
 
-SAYS = {"instructgpt.py": "right at round", "process_reward_model.py": "best of 16"}
+SAYS = {
+    "instructgpt.py": "right at round",
+    "mixture.py": "brief",
+    "process_reward_model.py": "best of 16",
+}
+PAGE = {"mixture.py": "rl/report.html"}
 
 
 def test_every_example_is_run() -> None:
@@ -49,4 +55,4 @@ def test_it_runs_and_goes_on(name: str, tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert done.returncode == 0, done.stderr
         assert SAYS[name] in done.stdout
-        assert (tmp_path / "run" / "report.html").is_file()
+        assert (tmp_path / "run" / PAGE.get(name, "report.html")).is_file()

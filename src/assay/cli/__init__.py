@@ -126,9 +126,11 @@ def _run(name: str, arguments: list[str]) -> None:
     for one in (commands or {}).values():
         # Where `run.json` says that the command stands, also of those that are made.
         setattr(module, one.__name__, one)
+    classes = [*([cls] if cls else []), *(commands or {}).values()]
     if commands and arguments and arguments[0] in commands:
         word = arguments.pop(0)
         prog, cls = f"{prog} {word}", commands[word]
+        classes = [cls]
     markers = (
         tyro.conf.CascadeSubcommandArgs,
         tyro.conf.HelptextFromCommentsOff,
@@ -141,7 +143,7 @@ def _run(name: str, arguments: list[str]) -> None:
     else:
         default = tyro.MISSING_NONPROP
         if earlier is not None:
-            default = defaults(earlier, [cls] if cls else [*(commands or {}).values()])
+            default = defaults(earlier, classes)
             cls = type(default)
         assert cls is not None
         # A command's choices may be classes of the user's own, which the words at hand name.
