@@ -38,7 +38,7 @@ def running(
 def post(url: str, body: Any, **more: Any) -> httpx2.Response:
     """Send JSON, or bytes as they are."""
     given = {"content": body} if isinstance(body, bytes) else {"json": body}
-    return httpx2.post(url, **given, timeout=30, **more)
+    return httpx2.post(url, **given, timeout=90, **more)
 
 
 def connected(url: str) -> socket.socket:

@@ -239,13 +239,13 @@ def test_the_command_says_where_it_is_and_loses_nothing_at_sigterm() -> None:
         bodies = [{"model": "slow", "prompt": f"{i}", "responses": ["a" * i]} for i in range(20)]
         with ThreadPoolExecutor(20) as pool:
             asked = [pool.submit(post, f"{url}/v1/score", body) for body in bodies]
-            end = time.monotonic() + 30
+            end = time.monotonic() + 90
             while arrived(metrics(url)) < 20 and time.monotonic() < end:
                 time.sleep(0.05)
             server.send_signal(signal.SIGTERM)
             found = [one.result() for one in asked]
         assert [one.json()["scores"][0]["value"] for one in found] == list(range(20))
-        assert server.communicate(timeout=20)[1] == ""
+        assert server.communicate(timeout=90)[1] == ""
         assert server.returncode == 0
     finally:
         server.kill()
