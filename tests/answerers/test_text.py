@@ -221,9 +221,9 @@ def test_another_way_of_reading_has_another_name():
 def test_a_rating_that_is_written_is_a_number() -> None:
     """A model that reasons writes "Verdict: 8", and no letter in its place."""
     ten = Question.score("How good is it?", [str(level) for level in range(1, 11)])
-    said = phrasing.asked(Prompt.of("It."), ten, how="reason", style=phrasing.in_text(ten, "auto"))
+    said = phrasing.asked(Prompt.of("It."), ten, how="reason")
     assert "A:" not in said.text
-    assert phrasing.verdict("Good.\nVerdict: 10", ten, phrasing.in_text(ten, "auto")) == 9
+    assert phrasing.verdict("Good.\nVerdict: 10", ten) == 9
     named = Question.score("How good is it?", ["bad", "good"])
-    assert phrasing.in_text(named, "auto") == "auto"
+    assert phrasing.labels(named, how="reason") == phrasing.labels(named) == ("0", "1")
     assert phrasing.labels(ten)[:2] == ("A", "B")

@@ -20,7 +20,6 @@ __all__ = [
     "asked",
     "critique",
     "form",
-    "in_text",
     "labels",
     "verdict",
 ]
@@ -41,18 +40,21 @@ COLONS: Final = str.maketrans({"\uff1a": ":", "\ufe55": ":"})
 """The colons of Chinese and Japanese writing."""
 
 
-def labels(question: Question, style: Style = "auto") -> tuple[str, ...]:
+def labels(question: Question, style: Style = "auto", how: How = "label") -> tuple[str, ...]:
     """Return what stands for each option, in the question's order.
 
     yes and no of a predicate; the options' own names where the question has no text of its own,
-    in the style "words", and where each is a single letter or digit already. Else letters from A,
-    and digits from 0 of a score of ten levels or fewer whose names are no numbers; numbers from 1
+    in the style "words", where each is a single letter or digit already, and of levels that are
+    numbers, such as a rating from 1 to 10, where reasons come first. Else letters from A, and
+    digits from 0 of a score of ten levels or fewer whose names are no numbers; numbers from 1
     beyond 26 options. Raises `ConfigError` where two labels are the same.
     """
     names = tuple(_name(option, question) for option in question.options)
     single = all(len(name) == 1 and name.isascii() and name.isalnum() for name in names)
+    written = how == "reason" and question.kind == "score" and all(map(_is_number, names))
+    own = question.kind == "predicate" or not question.text or style == "words"
     n = len(names)
-    if question.kind == "predicate" or not question.text or style == "words" or single:
+    if own or single or written:
         found = names
     elif n > len(string.ascii_uppercase):
         found = tuple(str(place + 1) for place in range(n))
@@ -80,13 +82,6 @@ def _is_number(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def in_text(question: Question, style: Style) -> Style:
-    """Return the style of a verdict that is written: levels that are numbers, such as a rating from
-    1 to 10, stand for themselves there."""
-    numbers = all(_is_number(_name(option, question)) for option in question.options)
-    return "words" if style == "auto" and question.kind == "score" and numbers else style
 
 
 def form(question: Question) -> str:
@@ -119,7 +114,7 @@ def asked(
 
 def _written(question: Question, how: How, style: Style) -> str:
     """The question's text, its options and how to answer."""
-    stand = labels(question, style)
+    stand = labels(question, style, how)
     lines = [
         line
         for label, option in zip(stand, question.options, strict=True)
@@ -148,17 +143,16 @@ def verdict(text: str, question: Question, style: Style = "auto") -> int | None:
 
     The last place where the form begins counts, whatever stands there: if that is no label, there
     is no verdict, and an earlier one is not taken instead. A form that is the label alone is the
-    last line that is not empty. What stands within <think>, or
-    another model's tags of reasoning, is no part of the text, and a block
-    that never ends leaves no verdict.
+    last line that is not empty. What stands within <think>, or another model's tags of reasoning,
+    is no part of the text, and a block that never ends leaves no verdict.
     """
-    stand = labels(question, style)
+    stand = labels(question, style, "reason")
     return _place(_parts(text, form(question), stand)[1], stand)
 
 
 def critique(text: str, question: Question, style: Style = "auto") -> str:
     """Return what a text says before its last verdict; all of it where there is none."""
-    return _parts(text, form(question), labels(question, style))[0].strip("*#` \n")
+    return _parts(text, form(question), labels(question, style, "reason"))[0].strip("*#` \n")
 
 
 def after_thought(text: str) -> str | None:

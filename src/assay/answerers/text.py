@@ -9,7 +9,7 @@ from typing import Any
 
 from assay.answerers.asking import Prices
 from assay.answerers.ledger import Ledger
-from assay.answerers.phrasing import Style, asked, critique, in_text, labels, verdict
+from assay.answerers.phrasing import Style, asked, critique, labels, verdict
 from assay.answerers.writing import Kept
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
@@ -79,7 +79,7 @@ class TextAnswerer:
         use.
         """
         pairs = [
-            (asked(state, question, how="reason", style=in_text(question, self.style)), question)
+            (asked(state, question, how="reason", style=self.style), question)
             for state, some in zip(states, questions, strict=True)
             for question in some
         ]
@@ -118,13 +118,11 @@ class TextAnswerer:
         return [one if isinstance(one, Unscored) else one[0] for one in texts]
 
     def _verdict(self, text: Response, question: Question) -> int | None:
-        return (
-            verdict(text.text, question, in_text(question, self.style)) if text.finished else None
-        )
+        return verdict(text.text, question, self.style) if text.finished else None
 
     def _wanted(self, question: Question) -> str:
         """The labels that were asked for, in words."""
-        stand = labels(question, in_text(question, self.style))
+        stand = labels(question, self.style, "reason")
         if len(stand) < MANY:
             return f"{', '.join(stand[:-1])} or {stand[-1]}"
         return f"one of {stand[0]} to {stand[-1]}"
@@ -143,7 +141,7 @@ class TextAnswerer:
             if all(place is None for place in places):
                 return Unscored(reason=f"{reason}, {self.sampling.max_tokens}")
         critiques = [
-            critique(text.text, question, in_text(question, self.style))
+            critique(text.text, question, self.style)
             for text, place in zip(written, places, strict=True)
             if place is not None
         ]

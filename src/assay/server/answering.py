@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from assay.answerers.answered import Answered, answered
 from assay.answerers.decisions import DecisionAnswerer
@@ -10,15 +10,12 @@ from assay.answerers.dialects import states
 from assay.answerers.head import HeadAnswerer
 from assay.errors import ConfigError
 from assay.protocols import Answerer
-from assay.server.batcher import Work
+from assay.server.batcher import Work, estimated_tokens
 from assay.server.dialects import Refused
 from assay.server.dialects.typed import Inquiry
 from assay.types import Message, Prompt
 
 __all__ = ["answering", "inquiry_work"]
-
-CHARACTERS: Final = 3
-"""Characters per token, to estimate a request's size."""
 
 Result = list[Answered] | Refused
 """The answers to one request, or why the answerer cannot be asked."""
@@ -70,5 +67,5 @@ def inquiry_work(asked: Inquiry, answerer: Answerer) -> Work:
     return Work(
         key=hashlib.sha256(state.encode()).hexdigest(),
         items=(asked,),
-        tokens=1 + (len(state) + said) // CHARACTERS,
+        tokens=estimated_tokens(len(state) + said),
     )

@@ -18,15 +18,22 @@ from typing import Any, Final
 
 from assay.errors import BackendError
 
-__all__ = ["Batch", "Batcher", "Full", "Stopped", "Work"]
+__all__ = ["Batch", "Batcher", "Full", "Stopped", "Work", "estimated_tokens"]
 
 log = logging.getLogger(__name__)
 
+CHARACTERS: Final = 3
+"""Characters per token, to estimate a request's size: the model's own budget bounds its memory."""
 SLOW: Final = 10_000.0
 """Tokens a second, before any batch has run."""
 
 Run = Callable[[Sequence[Sequence[Any]]], Sequence[Sequence[Any]]]
 """Takes the items of each key, and gives a result per item."""
+
+
+def estimated_tokens(characters: int) -> int:
+    """Return the size of so long a text."""
+    return 1 + characters // CHARACTERS
 
 
 class Full(Exception):

@@ -4,20 +4,17 @@ answer depends on who else asks."""
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from assay.protocols import Scorer
 from assay.scorers.ensemble import Ensemble
 from assay.scorers.lower_bound import LowerBound
 from assay.scorers.reading import Reader, Reading
 from assay.scorers.reaggregate import Aggregated
-from assay.server.batcher import Work
+from assay.server.batcher import Work, estimated_tokens
 from assay.types import Group, Prompt, Response, Score, Unscored
 
 __all__ = ["by_columns", "of_its_own", "scoring", "work_of"]
-
-CHARACTERS: Final = 3
-"""Characters per token, to estimate a request's size: the model's own budget bounds its memory."""
 
 
 def of_its_own(scorer: Scorer) -> bool:
@@ -91,4 +88,4 @@ def _length(response: Response) -> int:
 
 
 def _size(text: str) -> int:
-    return 1 + len(text) // CHARACTERS
+    return estimated_tokens(len(text))
