@@ -86,6 +86,8 @@ class Model:
     batcher: Batcher
     fingerprint: str
     answerer: Answerer | None = None
+    together: bool = False
+    """Whether responses of several requests may be scored as one group."""
 
     @property
     def description(self) -> str:
@@ -197,8 +199,7 @@ class _Serving:
             reason = f"{model.name} reads texts, and token ids are words of one model; send texts"
             raise Refused("", reason, status=422)
         full = [group for group in asked.groups if group.responses]
-        together = model.scorer is not None and of_its_own(model.scorer)
-        works = [work_of(group, together=together) for group in full]
+        works = [work_of(group, together=model.together) for group in full]
         found = iter(await model.batcher.ask(works, client))
         return [next(found) if group.responses else [] for group in asked.groups]
 
@@ -294,7 +295,7 @@ def _model(name: str, scorer: Scorer, metrics: Metrics, settings: Mapping[str, A
     run = scoring(scorer, metrics.shared.labels(name).inc)
     batcher = Batcher(run, watch=metrics.watch(name), **settings)
     metrics.show(name, batcher, scorer)
-    return Model(name, scorer, batcher, fingerprint(scorer))
+    return Model(name, scorer, batcher, fingerprint(scorer), together=of_its_own(scorer))
 
 
 def _about(serving: _Serving) -> APIRouter:
