@@ -34,9 +34,9 @@ TOLERATED: Final = 0.05
 CASES: Final = 3
 
 Verdict = Literal["fails", "passes", "underpowered"]
-"""fails: the fault is there, and no smaller than what matters; passes: the effect is shown to be smaller than
-what matters, or one that matters would have been found four times of five; underpowered: it may
-have been missed."""
+"""fails: the fault is there, and no smaller than what matters; passes: it is shown to be smaller
+than what matters, or one that matters would have been found four times of five; underpowered: it
+may have been missed."""
 
 
 @dataclass(frozen=True, kw_only=True)
