@@ -80,4 +80,28 @@ class AuditCompare:
         end_where("audit compare", self.fail_on, result.metrics)
 
 
-COMMANDS: Final[dict[str, Any]] = {"compare": AuditCompare}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AuditSelftest:
+    """Audit rewards whose faults are planted: what is planted must be found, and nothing else.
+
+    It takes no model and no data: a few minutes with all probes.
+    """
+
+    simulations: int = 20
+    """Draws of noise, for the rates."""
+    prompts: int = 200
+    """Prompts of each audit."""
+    out: Path | None = None
+    """File for the results as JSON."""
+
+    def __call__(self) -> None:
+        """Run it, print, and end with 1 where something does not come out."""
+        from assay.workflows.audit import audit_selftest
+
+        result = audit_selftest(simulations=self.simulations, prompts=self.prompts, out=self.out)
+        print(result)
+        if not result.ok:
+            raise SystemExit(1)
+
+
+COMMANDS: Final[dict[str, Any]] = {"compare": AuditCompare, "selftest": AuditSelftest}

@@ -13,6 +13,7 @@ from assay.audit.card import Card, Cost, Kind, advice, estimates, sureness, wors
 from assay.audit.exports import markdown, sarif
 from assay.audit.paired import Difference, compared
 from assay.audit.run import Probed, all_probes, probe
+from assay.audit.selftest import Selftest, selftest
 from assay.audit.subjects import items_of
 from assay.data.records import cluster_key, responses_of
 from assay.errors import ConfigError, DataError
@@ -20,6 +21,7 @@ from assay.evaluation.report import Report
 from assay.fingerprint import fingerprint
 from assay.protocols import Judge, Scorer
 from assay.runs.run import Run
+from assay.runs.settings import dumps, write_atomic
 from assay.stats import Estimate, summarise
 from assay.types import Group, Record, Score, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named
@@ -31,7 +33,7 @@ from assay.workflows.score import in_parts, open_scorer
 if TYPE_CHECKING:
     from assay.audit.probe import Probe
 
-__all__ = ["Audited", "Compared", "audit", "compare_audits"]
+__all__ = ["Audited", "Compared", "audit", "audit_selftest", "compare_audits"]
 
 CHUNK: Final = 8
 """Prompts scored at once."""
@@ -361,3 +363,22 @@ def compare_audits(first: str | Path, second: str | Path) -> Compared:
             by.setdefault((row["area"], row["probe"]), {})[row["prompt"]] = row["held"]
         held.append(by)
     return Compared(first=names[0], second=names[1], rows=compared(*held))
+
+
+def audit_selftest(
+    *, simulations: int = 20, prompts: int = 200, out: str | Path | None = None
+) -> Selftest:
+    """Audit rewards whose faults are planted, with all probes. out: file for the results."""
+    from assay.console.progress import progress
+
+    if min(simulations, prompts) < 1:
+        raise ConfigError(
+            f"simulations is {simulations} and prompts {prompts}; they must be at least 1"
+        )
+    with progress("simulations", simulations) as show:
+        result = selftest(
+            all_probes(), prompts=prompts, simulations=simulations, show=lambda n: show(n, "")
+        )
+    if out is not None:
+        write_atomic(Path(out), dumps(result.to_json()))
+    return result
