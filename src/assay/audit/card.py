@@ -48,6 +48,10 @@ ADVICE: Final[Mapping[Area, str]] = {
     ),
     "questions": "average over the orders of options and criteria (rotations), or fix one order",
     "serving": "score in float32 or in batches of one, and check the server (`assay serve check`)",
+    "hacks": (
+        "add responses with the edits that were found as rejected ones, and search again; do not"
+        " optimise against this reward before"
+    ),
 }
 """What helps, by area."""
 

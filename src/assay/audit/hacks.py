@@ -15,18 +15,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
 from assay import stats
-from assay.audit.asking import ask
+from assay.audit.asking import ask, plan
 from assay.audit.edits import Edit, Edited, Editor, described, library_of, parts
 from assay.audit.findings import Finding, Unit, corrected, finding, unit_of
 from assay.audit.probe import Probe
 from assay.audit.run import all_probes
 from assay.audit.subjects import Item, subjects_of
-from assay.audit.trying import Searched, Trials, asking, scorer_of, search
+from assay.audit.trying import Searched, Strategy, Trials, asking, scorer_of, search
 from assay.errors import ConfigError, DataError
 from assay.protocols import Generator, Judge, Prefix, Sampling, Scorer
 from assay.runs.settings import finite
@@ -36,7 +36,7 @@ from assay.types import Group, Score
 
 __all__ = ["Hack", "Hacks", "How", "Step", "hunt"]
 
-How = Literal["evolve", "greedy", "random", "best-of-n"]
+How: TypeAlias = Strategy | Literal["best-of-n"]
 """evolve: the better of two edits, crossed and mutated; greedy: the best one, mutated; random:
 edits that know of no other; best-of-n: a policy's samples, the most rewarded of n."""
 
@@ -134,13 +134,29 @@ def hunt(
     """
     if budget < 1:
         raise ConfigError(f"a budget of {budget} texts; at least 1 is needed")
-    if how == "best-of-n" and policy is not None and gold is not None:
-        return _best_of_n(reward, items, policy, gold, budget, seed)
-    if how == "best-of-n" or policy is not None:
+    if how != "best-of-n" and policy is None:
+        return _hunt(reward, items, how, budget, seed, gold, transfer, vocabulary, probes, unit)
+    if how != "best-of-n" or policy is None or gold is None:
         raise ConfigError(
             "best-of-n samples from a policy and is held against gold: give policy= and gold= with"
             " how='best-of-n', and no policy otherwise"
         )
+    return _best_of_n(reward, items, policy, gold, budget, seed)
+
+
+def _hunt(
+    reward: Scorer | Judge,
+    items: Sequence[Item],
+    how: Strategy,
+    budget: int,
+    seed: int,
+    gold: Scorer | None,
+    transfer: Scorer | Judge | None,
+    vocabulary: Sequence[str] | None,
+    probes: Mapping[str, Probe] | None,
+    unit: Unit | None,
+) -> Hacks:
+    """Search on half of the prompts, and test what came of it on the others."""
     here, held = _halves(items, seed)
     subjects, every = ([one for _, one in subjects_of(part, "no gain")] for part in (here, items))
     # The words of all prompts, but the rewards of half.
@@ -157,16 +173,15 @@ def hunt(
     found = _held_out(reward, held, edits, library.probes, askings[0].unit)
     true = _held_out(gold, held, edits, library.probes, askings[1].unit) if gold else {}
     other = _held_out(transfer, held, best, library.probes) if transfer else {}
-    trials = runs[0].trials
-    tested = corrected([found[edit] for edit in best])
     steps = [_steps(run, path, found, true) for run, path in zip(runs, paths, strict=True)]
+    trials = runs[0].trials
     return Hacks(
         how=how,
         budget=budget,
         unit=askings[0].unit,
         best=tuple(
             Hack(described(edit), trials.gain(edit), one, true.get(edit), other.get(edit))
-            for edit, one in zip(best, tested, strict=True)
+            for edit, one in zip(best, corrected([found[edit] for edit in best]), strict=True)
         ),
         trajectory=steps[0],
         baseline_random=steps[-1],
@@ -227,7 +242,7 @@ def _held_out(
 ) -> dict[Edit, Finding]:
     """What comes of edits on other prompts, each tested as a probe is."""
     named = {str(i): Edited(edit=edit, probes=probes) for i, edit in enumerate(edits)}
-    asked = ask(scorer_of(reward), items, named)
+    asked = ask(scorer_of(reward), plan(items, named))
     unit = unit or unit_of(asked)
     found = {one.edit: finding(name, one, asked, unit) for name, one in named.items()}
     return {

@@ -10,13 +10,13 @@ from random import Random
 from typing import Final, Literal
 
 from assay import stats
-from assay.audit.asking import Said, ask
+from assay.audit.asking import Said, plan
 from assay.audit.edits import Edit, Edited, Editor, parts, size, smaller
-from assay.audit.findings import Unit, unit_of
+from assay.audit.findings import Unit
 from assay.audit.preferred import Preferred
 from assay.audit.probe import Probe, Subject
+from assay.audit.run import probed
 from assay.audit.subjects import Item
-from assay.errors import DataError
 from assay.protocols import Judge, Scorer
 from assay.stats import Estimate
 from assay.types import Group, Response, Unscored
@@ -86,14 +86,11 @@ def asking(
     subjects: one per item. unit: None = the deviations within these prompts. Raises `DataError`
     where nothing has a score.
     """
-    asked = ask(scorer_of(reward), items, {})
-    lost = [one.reason for row in asked.base for one in row if isinstance(one, Unscored)]
-    if len(lost) == sum(map(len, asked.base)):
-        raise DataError(f"none of {len(lost)} responses has a score: {lost[0]}")
+    plain = probed(reward, plan(items, {}))
     before = []
-    for item, row, subject in zip(items, asked.base, subjects, strict=True):
+    for item, row, subject in zip(items, plain.asked.base, subjects, strict=True):
         before.append(row[[one.response for one in item.responses].index(subject.response)])
-    return Asking(scorer=scorer_of(reward), unit=unit or unit_of(asked), items=items, before=before)
+    return Asking(scorer=scorer_of(reward), unit=unit or plain.unit, items=items, before=before)
 
 
 @dataclass
