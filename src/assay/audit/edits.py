@@ -220,7 +220,9 @@ def _tokens(reward: Any) -> tuple[str, ...]:
     special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
     ids = [[i] for i in range(len(tokenizer)) if i not in special]
     texts = (text.strip() for text in tokenizer.batch_decode(ids))
-    return tuple(dict.fromkeys(text for text in texts if text and text.isprintable()))
+    # A character that is not whole is decoded as a mark of its own.
+    kept = (text for text in texts if text and text.isprintable() and "\ufffd" not in text)
+    return tuple(dict.fromkeys(kept))
 
 
 class Editor:
