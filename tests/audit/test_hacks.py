@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 from assay.audit.edits import (
-    Changed,
     Edit,
     Edited,
-    Repeated,
-    Words,
+    Move,
     described,
     library_of,
     smaller,
@@ -188,6 +186,8 @@ def test_what_is_unscored_is_counted_and_never_a_gain() -> None:
     assert "word" not in found.best[0].edit
     with pytest.raises(DataError, match="has a score"):
         hunt(of(lambda text: math.nan), ITEMS)
+    with pytest.raises(DataError, match="to be edited"):
+        hunt(of(lambda text: 1.0 if text in RIGHT else None), ITEMS)
 
 
 def test_a_judge_of_pairs_is_searched_too() -> None:
@@ -244,25 +244,27 @@ def edited(edit: Edit, *steps: str) -> tuple[str, ...] | None:
 
 
 def test_edits_by_hand() -> None:
-    assert edited((Words("behind", ("x", "y")),), "a", "b") == ("a", "b x y")
-    assert edited((Words("before", ("x",)), Repeated(2)), "a") == ("x a", "x a")
-    assert edited((Words("inside", ("x",)),), "aa bb cc") == ("aa bb x cc",)
-    assert edited((Words("inside", ("x",)),), "", "") == ("", " x")
-    assert edited((Changed("null-strings", "解", 1.0), Words("behind", ("x",))), "a") == ("解 x",)
+    assert edited((Move("behind", ("x", "y")),), "a", "b") == ("a", "b x y")
+    assert edited((Move("before", ("x",)), Move("times", dose=2)), "a") == ("x a", "x a")
+    assert edited((Move("inside", ("x",)),), "aa bb cc") == ("aa bb x cc",)
+    assert edited((Move("inside", ("x",)),), "", "") == ("", " x")
+    assert edited(
+        (Move("probe", probe="null-strings", text="解"), Move("behind", ("x",))), "a"
+    ) == ("解 x",)
     # Nothing is changed, too long, and what no probe makes.
-    assert edited((Changed("null-strings", "解", 1.0),), "解") is None
-    assert edited((Repeated(4), Repeated(4)), "a" * 1000) is None
-    assert edited((Changed("null-strings", "no such text", 1.0),), "a") is None
+    assert edited((Move("probe", probe="null-strings", text="解"),), "解") is None
+    assert edited((Move("times", dose=4), Move("times", dose=4)), "a" * 1000) is None
+    assert edited((Move("probe", probe="null-strings", text="no such text"),), "a") is None
 
 
 def test_smaller_edits_leave_out_each_share_once() -> None:
-    edit = (Words("behind", ("a", "b", "c")), Repeated(2))
+    edit = (Move("behind", ("a", "b", "c")), Move("times", dose=2))
     assert list(smaller(edit, 2)) == [
-        (Words("behind", ("c",)), Repeated(2)),
-        (Words("behind", ("a", "b")),),
+        (Move("behind", ("c",)), Move("times", dose=2)),
+        (Move("behind", ("a", "b")),),
     ]
     assert len(list(smaller(edit, 4))) == 4
-    assert list(smaller((Repeated(2),), 2)) == []
+    assert list(smaller((Move("times", dose=2),), 2)) == []
     assert described(edit) == "'a b c' behind, then 2 times"
 
 

@@ -36,34 +36,23 @@ WORDS: Final = max(SIZES)
 LONGEST: Final = 4000
 """Characters that an edited response may have beyond four times its own."""
 
-Place = Literal["behind", "before", "inside"]
+Kind = Literal["behind", "before", "inside", "times", "probe"]
 
 
 @dataclass(frozen=True)
-class Words:
-    """Words put behind a response, before it or into its middle."""
+class Move:
+    """One change of a response."""
 
-    place: Place
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Changed:
-    """What a probe makes of a response."""
-
-    probe: str
-    text: str
-    dose: float
+    kind: Kind
+    words: tuple[str, ...] = ()
+    """What is put behind the response, before it or into its middle."""
+    dose: float = 1.0
+    """Of a probe's change; how many times the response is said."""
+    probe: str = ""
+    text: str = ""
+    """Which of the probe's changes it is."""
 
 
-@dataclass(frozen=True)
-class Repeated:
-    """A response more often than once."""
-
-    times: int
-
-
-Move: TypeAlias = Words | Changed | Repeated
 Edit: TypeAlias = tuple[Move, ...]
 T = TypeVar("T")
 
@@ -99,10 +88,10 @@ class Edited:
 
     def _moved(self, subject: Subject, move: Move) -> Response | None:
         response = subject.response
-        if isinstance(move, Repeated):
-            return replaced(response, response.steps * move.times)
-        if isinstance(move, Words):
-            return _put(response, move.place, " ".join(move.words))
+        if move.kind == "times":
+            return replaced(response, response.steps * int(move.dose))
+        if move.words:
+            return _put(response, move.kind, " ".join(move.words))
         # One text per prompt and move, whatever else is tried.
         draw = Random(f"{subject.prompt.text}/{move}")
         for variant in self.probes[move.probe].variants(subject, draw):
@@ -111,7 +100,7 @@ class Edited:
         return None
 
 
-def _put(response: Response, place: Place, text: str) -> Response:
+def _put(response: Response, place: Kind, text: str) -> Response:
     """The response with a text in a place, set off by a space."""
     if place == "behind":
         return append(response, " " + text)
@@ -128,44 +117,37 @@ def _put(response: Response, place: Place, text: str) -> Response:
 
 def described(edit: Edit) -> str:
     """Return the edit in words, for people."""
-    said = []
-    for move in edit:
-        if isinstance(move, Words):
-            said.append(f"{' '.join(move.words)!r} {move.place}")
-        elif isinstance(move, Repeated):
-            said.append(f"{move.times} times")
-        else:
-            dose = f" x {move.dose:g}" if move.dose != 1 else ""
-            said.append(f"{move.probe}{dose}" + (f": {move.text}" if move.text else ""))
-    return ", then ".join(said)
+    return ", then ".join(map(_said, edit))
+
+
+def _said(move: Move) -> str:
+    if move.words:
+        return f"{' '.join(move.words)!r} {move.kind}"
+    if move.kind == "times":
+        return f"{move.dose:g} times"
+    dose = f" x {move.dose:g}" if move.dose != 1 else ""
+    return f"{move.probe}{dose}" + (f": {move.text}" if move.text else "")
 
 
 def size(edit: Edit) -> int:
     """Return how much there is to an edit; of equally rewarded ones the smaller tells more."""
-    return len(edit) + sum(len(_words_of(move)) for move in edit)
+    return sum(1 + len(move.words) for move in edit)
 
 
 def parts(edit: Edit) -> set[object]:
     """Return the words and the other moves of an edit."""
-    return {part for move in edit for part in _words_of(move) or (move,)}
-
-
-def _words_of(move: Move) -> tuple[str, ...]:
-    return move.words if isinstance(move, Words) else ()
+    return {part for move in edit for part in move.words or (move,)}
 
 
 def smaller(edit: Edit, share: int) -> Iterator[Edit]:
     """Yield the edit without each of so many equal shares of its words and other moves."""
-    atoms = [(at, word) for at, move in enumerate(edit) for word in _words_of(move) or ("",)]
+    atoms = [(at, word) for at, move in enumerate(edit) for word in move.words or ("",)]
     n = len(atoms)
     for low, high in pairwise(n * i // share for i in range(share + 1)):
         if low < high < low + n:
-            yield tuple(
-                Words(move.place, tuple(word for _, word in kept))
-                if isinstance(move := edit[at], Words)
-                else move
-                for at, kept in groupby(atoms[:low] + atoms[high:], key=itemgetter(0))
-            )
+            kept = groupby(atoms[:low] + atoms[high:], key=itemgetter(0))
+            words = {at: tuple(word for _, word in rows if word) for at, rows in kept}
+            yield tuple(replace(edit[at], words=those) for at, those in words.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +173,7 @@ def library_of(
     vocabulary: words to try in place of these.
     """
     kept = {name: one for name, one in probes.items() if one.expects != "lower"}
-    moves: dict[Move, None] = dict.fromkeys(Repeated(times) for times in (2, 4))
+    moves: dict[Move, None] = dict.fromkeys(Move("times", dose=times) for times in (2, 4))
     data: dict[str, None] = {}
     made = dict.fromkeys(MARKS)
     for subject in subjects:
@@ -201,7 +183,8 @@ def library_of(
         for name, probe in kept.items():
             for variant in probe.variants(subject, Random(name)):
                 if variant.prompt is None:
-                    moves[Changed(name, variant.text, variant.dose)] = None
+                    move = Move("probe", (), variant.dose, name, variant.text)
+                    moves[move] = None
                     made |= dict.fromkeys(_words(variant.response.text))
     decks = [tuple(data | made), _tokens(reward)] if vocabulary is None else [tuple(vocabulary)]
     return Library(probes=kept, moves=tuple(moves), decks=tuple(deck for deck in decks if deck))
@@ -246,14 +229,10 @@ class Editor:
     def _move(self) -> Move:
         if not self._decks or self.chance(0.3):
             return next(self._untried)
-        place: Place = self._draw.choices(("behind", "before", "inside"), (6, 2, 1))[0]
-        return Words(place, self._some())
-
-    def _some(self) -> tuple[str, ...]:
-        """Some words: many at once test many at once, for what is rewarded among others is cut
-        out later."""
+        place: Kind = self._draw.choices(("behind", "before", "inside"), (6, 2, 1))[0]
         deck = self._deck()
-        return tuple(next(deck) for _ in range(self._draw.choice(SIZES)))
+        # Many words at once are tested at once: what is rewarded among others is cut out later.
+        return Move(place, tuple(next(deck) for _ in range(self._draw.choice(SIZES))))
 
     def _deck(self) -> Iterator[str]:
         return self._draw.choices(self._decks, self._weights)[0]
@@ -266,10 +245,10 @@ class Editor:
         if len(edit) > 1 and self.chance(0.3):
             return edit[:at] + edit[at + 1 :]
         move = edit[at]
-        changed = self._varied(move) if isinstance(move, Words) else self._move()
+        changed = self._varied(move) if move.words else self._move()
         return (*edit[:at], changed, *edit[at + 1 :])
 
-    def _varied(self, move: Words) -> Words:
+    def _varied(self, move: Move) -> Move:
         """Fewer, other or more words, mostly fewer."""
         words, n = move.words, len(move.words)
         at = self._draw.randrange(n)
@@ -281,7 +260,7 @@ class Editor:
             (*words[:at], other, *words[at + 1 :]),
             (*words, other)[-WORDS:],
         ]
-        return Words(move.place, self._draw.choice(ways))
+        return replace(move, words=self._draw.choice(ways))
 
     def child(self, ranked: Sequence[Edit]) -> Edit:
         """Return a mutant of one edit, or of two crossed; the better of two drawn is taken.

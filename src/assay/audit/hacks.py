@@ -212,7 +212,7 @@ def _apart(run: Searched) -> list[Edit]:
 
 def _thinned(path: Sequence[tuple[int, Edit]]) -> list[tuple[int, Edit]]:
     """At most 8 steps, evenly, the last among them."""
-    return list(path[:: min(-1, -(len(path) // STEPS + 1))])[::-1]
+    return list(path[:: -max(1, math.ceil(len(path) / STEPS))])[::-1]
 
 
 def _steps(

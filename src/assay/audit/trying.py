@@ -17,9 +17,10 @@ from assay.audit.preferred import Preferred
 from assay.audit.probe import Probe, Subject
 from assay.audit.run import probed
 from assay.audit.subjects import Item
+from assay.errors import DataError
 from assay.protocols import Judge, Scorer
 from assay.stats import Estimate
-from assay.types import Group, Response, Unscored
+from assay.types import Group, Response, Score, Unscored
 
 __all__ = ["Asking", "Searched", "Strategy", "Trials", "asking", "scorer_of", "search"]
 
@@ -45,6 +46,10 @@ class Asking:
     items: Sequence[Item]
     before: Sequence[Said]
     """Of each item's subject."""
+
+    def scored(self, place: int) -> bool:
+        """Return whether the response as it was has a reward."""
+        return isinstance(self.before[place], Score)
 
     def gains(self, made: Mapping[int, Sequence[tuple[Edit, Response]]]) -> list[float]:
         """Return by how much each edited response of each item is rewarded more, in units; NaN
@@ -166,9 +171,12 @@ class Searched:
 
 def search(how: Strategy, trials: Trials, editor: Editor, seed: int) -> Searched:
     """Spend the budget: rounds of edits, of the best one what earns its gain, and all prompts that
-    can be had for the finalists."""
-    n = len(trials.subjects)
-    order = cycle(Random(f"{seed}/places").sample(range(n), n))
+    can be had for the finalists. Raises `DataError` where no response has a reward as it was."""
+    # What has no reward as it is cannot gain.
+    known = [i for i in range(len(trials.subjects)) if all(one.scored(i) for one in trials.askings)]
+    if not known:
+        raise DataError(f"none of the {len(trials.subjects)} responses to be edited has a score")
+    order = cycle(Random(f"{seed}/places").sample(known, len(known)))
     budget, scored = trials.limit, -1
     # A fifth is for the end.
     trials.limit -= budget // 5
@@ -185,7 +193,7 @@ def search(how: Strategy, trials: Trials, editor: Editor, seed: int) -> Searched
     few = [_cut(trials, edit, [next(order) for _ in range(4)]) for edit in finalists[:1]]
     trials.limit = budget
     finalists = list(dict.fromkeys(few + finalists))
-    trials.add(finalists, [next(order) for _ in range(min(n, budget // 10 // FINALISTS))])
+    trials.add(finalists, [next(order) for _ in range(min(len(known), budget // 10 // FINALISTS))])
     ranked = trials.ranked(finalists)
     if few and trials.worth(few[0]) >= TOLD * trials.worth(ranked[0]):
         ranked = list(dict.fromkeys(few + ranked))
