@@ -23,7 +23,17 @@ from assay.stats.intervals import Array, cluster_ids
 from assay.stats.regression import Coefficient, least_squares
 from assay.types import Score
 
-__all__ = ["LEVEL", "Case", "Finding", "Unit", "Verdict", "corrected", "finding", "unit_of"]
+__all__ = [
+    "LEVEL",
+    "Case",
+    "Finding",
+    "Unit",
+    "Verdict",
+    "corrected",
+    "finding",
+    "share",
+    "unit_of",
+]
 
 LEVEL: Final = 0.05
 """Expected share of false findings among those called failures."""
@@ -242,16 +252,30 @@ def _shift(
 def _share(
     asked: Asked, answers: Sequence[Answer], tolerated: float, level: float, lost: int
 ) -> Coefficient:
-    """The share of prompts where a response is not last, and the exact p-value of so many."""
-    above = [_not_last(asked, one) for one in answers]
-    values = np.array([x for x in above if not math.isnan(x)], dtype=np.float64)
-    keys = [asked.items[one.item].key for one, x in zip(answers, above, strict=True) if x == x]
-    lost += len(answers) - len(values)
-    estimate = stats.proportion(values, clusters=keys, confidence=level, unscored=lost)
+    """The share of prompts where a response is not last."""
+    above = [(_not_last(asked, one), asked.items[one.item].key) for one in answers]
+    kept = [(x, key) for x, key in above if not math.isnan(x)]
+    values, keys = [x for x, _ in kept], [key for _, key in kept]
+    lost += len(answers) - len(kept)
+    return share(values, keys, tolerated=tolerated, confidence=level, unscored=lost)
+
+
+def share(
+    values: Sequence[float],
+    keys: Sequence[str],
+    *,
+    tolerated: float = TOLERATED,
+    confidence: float = 1 - LEVEL,
+    unscored: int = 0,
+) -> Coefficient:
+    """Return the mean of credits (n,) in [0, 1], and the exact p-value of so many where the true
+    share is `tolerated`. keys: the prompt of each."""
+    estimate = stats.proportion(values, clusters=keys, confidence=confidence, unscored=unscored)
     n = estimate.n
     if n == 0:
         return Coefficient(estimate=estimate, p_value=math.nan, detectable=math.inf)
-    p = float(bdtrc(math.floor(values.sum()) - 1, len(values), tolerated)) if values.any() else 1.0
+    faults = math.floor(sum(values))
+    p = float(bdtrc(faults - 1, len(values), tolerated)) if faults else 1.0
     error = math.sqrt(tolerated * (1 - tolerated) / n)
     return Coefficient(
         estimate=estimate,
