@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
-from scipy.special import bdtrc
 
 from assay import stats
 from assay.audit.asking import Answer, Asked
@@ -21,6 +20,7 @@ from assay.stats import Estimate
 from assay.stats.discovery import benjamini_hochberg, detectable
 from assay.stats.intervals import Array, cluster_ids
 from assay.stats.regression import Coefficient, least_squares
+from assay.stats.tolerated import share_beyond
 from assay.types import Score
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "Verdict",
     "corrected",
     "finding",
-    "share",
     "unit_of",
 ]
 
@@ -257,31 +256,7 @@ def _share(
     kept = [(x, key) for x, key in above if not math.isnan(x)]
     values, keys = [x for x, _ in kept], [key for _, key in kept]
     lost += len(answers) - len(kept)
-    return share(values, keys, tolerated=tolerated, confidence=level, unscored=lost)
-
-
-def share(
-    values: Sequence[float],
-    keys: Sequence[str],
-    *,
-    tolerated: float = TOLERATED,
-    confidence: float = 1 - LEVEL,
-    unscored: int = 0,
-) -> Coefficient:
-    """Return the mean of credits (n,) in [0, 1], and the exact p-value of so many where the true
-    share is `tolerated`. keys: the prompt of each."""
-    estimate = stats.proportion(values, clusters=keys, confidence=confidence, unscored=unscored)
-    n = estimate.n
-    if n == 0:
-        return Coefficient(estimate=estimate, p_value=math.nan, detectable=math.inf)
-    faults = math.floor(sum(values))
-    p = float(bdtrc(faults - 1, len(values), tolerated)) if faults else 1.0
-    error = math.sqrt(tolerated * (1 - tolerated) / n)
-    return Coefficient(
-        estimate=estimate,
-        p_value=p,
-        detectable=tolerated + detectable(error, max(n - 1, 1)),
-    )
+    return share_beyond(values, tolerated, clusters=keys, confidence=level, unscored=lost)
 
 
 def _lowest(asked: Asked, answer: Answer) -> float:
