@@ -14,6 +14,7 @@ import numpy as np
 from assay import stats
 from assay.audit.asking import Asked
 from assay.audit.findings import Unit
+from assay.audit.probe import Labelled
 from assay.evaluation.judges.points import demeaned
 from assay.stats import Estimate
 from assay.stats.intervals import Array, cluster_ids
@@ -62,36 +63,51 @@ def process(asked: Asked, unit: Unit) -> Process | None:
       step in the audit's unit, at the same label. steps/per padded step: shift for each step of
       padding.
     """
-    scored = [x for row in asked.base for x in row if isinstance(x, Score) and len(x.steps) > 1]
-    if not scored:
+    base = list(_base(asked))
+    every = [x for *_, score in base if len(score.steps) > 1 for x in score.steps]
+    if not every:
         return None
-    every = [x for one in scored for x in one.steps]
     line = 0.5 if min(every) >= 0 and max(every) <= 1 else 0.0
-    metrics, baselines = _errors(asked)
-    for found, beside in (_corrupted(asked), _counted(asked, unit)):
-        metrics |= found
-        baselines |= beside
-    padded = list(_pairs(asked, "pad-steps"))
-    claimed = [x for x in _pairs(asked, "confident-words") if _first(x.before, line) is not None]
-    for name, pairs in (("padding", padded), ("claims", claimed)):
+    metrics = _corrupted(asked) | _counted(asked, base, unit)
+    for name, probe in (("padding", "pad-steps"), ("claims", "confident-words")):
+        pairs, lost = _pairs(asked, probe)
+        if name == "claims":
+            pairs = [pair for pair in pairs if _first(pair.before, line) is not None]
         if pairs:
-            moved = [_moved(pair, line) for pair in pairs]
-            keys = [pair.key for pair in pairs]
-            metrics[f"first error/moved by {name}"] = stats.proportion(moved, clusters=keys)
-    return Process(
-        metrics=metrics, baselines=baselines, sentence=_sentence(metrics, baselines, unit)
-    )
+            moved, keys = [_moved(pair, line) for pair in pairs], [pair.key for pair in pairs]
+            metrics[f"first error/moved by {name}"] = stats.proportion(
+                moved, clusters=keys, unscored=lost
+            )
+    baselines = {}
+    if errors := _errors(base):
+        metrics["errors/auroc"], baselines["errors/auroc"] = errors
+    if at := metrics.get("corrupted/at the step"):
+        chance = [1 / len(pair.before) for pair in _pairs(asked, "corrupt-number")[0]]
+        mean = float(np.mean(chance))
+        baselines["corrupted/at the step"] = Estimate(value=mean, low=mean, high=mean, n=at.n)
+    sentence = _sentence(metrics, baselines, unit)
+    return Process(metrics=metrics, baselines=baselines, sentence=sentence)
 
 
-def _pairs(asked: Asked, probe: str) -> Iterator[_Pair]:
-    """The answers of a probe that have a score for every step, before and after."""
-    for one in asked.answers.get(probe, ()):
-        if not (isinstance(one.before, Score) and isinstance(one.after, Score)):
-            continue
-        before, after = one.before.steps, one.after.steps
-        sizes = len(one.subject.response.steps), len(one.variant.response.steps)
-        if min(sizes) > 1 and (len(before), len(after)) == sizes:
-            yield _Pair(asked.items[one.item].key, one.variant.step or 0, before, after)
+def _base(asked: Asked) -> Iterator[tuple[str, Labelled, Score]]:
+    """The responses as they were that have a score, each with its prompt's key."""
+    for item, said in zip(asked.items, asked.base, strict=True):
+        for one, score in zip(item.responses, said, strict=True):
+            if isinstance(score, Score):
+                yield item.key, one, score
+
+
+def _pairs(asked: Asked, probe: str) -> tuple[list[_Pair], int]:
+    """The answers of a probe with a score for every step, before and after; how many have none."""
+    found, answers = [], asked.answers.get(probe, ())
+    for one in answers:
+        if isinstance(one.before, Score) and isinstance(one.after, Score):
+            before, after = one.before.steps, one.after.steps
+            sizes = len(one.subject.response.steps), len(one.variant.response.steps)
+            if min(sizes) > 1 and (len(before), len(after)) == sizes:
+                step = one.variant.step or 0
+                found.append(_Pair(asked.items[one.item].key, step, before, after))
+    return found, len(answers) - len(found)
 
 
 def _first(steps: Sequence[float], line: float) -> int | None:
@@ -106,37 +122,31 @@ def _moved(pair: _Pair, line: float) -> bool:
     return now != (was if was is None or was < pair.step else was + more)
 
 
-def _errors(asked: Asked) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    rows = [
-        (score, label, -float(place), item.key)
-        for item, said in zip(asked.items, asked.base, strict=True)
-        for one, given in zip(item.responses, said, strict=True)
-        if isinstance(given, Score) and len(given.steps) == len(one.labels)
-        for place, (score, label) in enumerate(zip(given.steps, one.labels, strict=True))
-        if label is not None
-    ]
-    scores, labels, places, keys = list(zip(*rows, strict=True)) or [()] * 4
+def _errors(base: Sequence[tuple[str, Labelled, Score]]) -> tuple[Estimate, Estimate] | None:
+    """AUROC of right against wrong steps, and that of their places, later ones being wrong."""
+    rows = []
+    for key, one, score in base:
+        if len(score.steps) == len(one.labels):
+            for place, (x, label) in enumerate(zip(score.steps, one.labels, strict=True)):
+                rows += [] if label is None else [(x, -float(place), label, key)]
+    scores, places, labels, keys = ([row[i] for row in rows] for i in range(4))
     found = stats.auroc(scores, labels, clusters=keys)
-    if math.isnan(found.value):
-        return {}, {}
-    place = stats.auroc(places, labels, clusters=keys)
-    return {"errors/auroc": found}, {"errors/auroc": place}
+    return None if math.isnan(found.value) else (found, stats.auroc(places, labels, clusters=keys))
 
 
-def _corrupted(asked: Asked) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    pairs = list(_pairs(asked, "corrupt-number"))
+def _corrupted(asked: Asked) -> dict[str, Estimate]:
+    pairs, lost = _pairs(asked, "corrupt-number")
     if not pairs:
-        return {}, {}
+        return {}
     keys = [pair.key for pair in pairs]
-    credit = np.array([_where(pair) for pair in pairs])
-    chance = [1 / len(pair.before) for pair in pairs]
+    at, before = zip(*map(_where, pairs), strict=True)
     was, now = [x.before[x.step] for x in pairs], [x.after[x.step] for x in pairs]
     labels = np.repeat([1.0, 0.0], len(pairs))
     return {
-        "corrupted/at the step": stats.proportion(credit[:, 0], clusters=keys),
-        "corrupted/before it": stats.proportion(credit[:, 1], clusters=keys),
-        "corrupted/auroc": stats.auroc([*was, *now], labels, clusters=[*keys, *keys]),
-    }, {"corrupted/at the step": stats.proportion(chance, clusters=keys)}
+        "corrupted/at the step": stats.proportion(at, clusters=keys, unscored=lost),
+        "corrupted/before it": stats.proportion(before, clusters=keys, unscored=lost),
+        "corrupted/auroc": stats.auroc([*was, *now], labels, clusters=keys * 2, unscored=lost),
+    }
 
 
 def _where(pair: _Pair) -> tuple[float, float]:
@@ -148,39 +158,36 @@ def _where(pair: _Pair) -> tuple[float, float]:
     return float((places == pair.step).mean()), float((places < pair.step).mean())
 
 
-def _counted(asked: Asked, unit: Unit) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    rows = [
-        (given.value / unit.value, float(len(one.response.steps)), one.right, item.key)
-        for item, said in zip(asked.items, asked.base, strict=True)
-        for one, given in zip(item.responses, said, strict=True)
-        if isinstance(given, Score)
-    ]
+def _counted(
+    asked: Asked, base: Sequence[tuple[str, Labelled, Score]], unit: Unit
+) -> dict[str, Estimate]:
+    """How the reward goes with the number of steps, within prompts and when steps are put in."""
     found: dict[str, Estimate] = {}
-    if all(right is None for _, _, right, _ in rows):
-        rows = [(value, count, False, key) for value, count, _, key in rows]
-    rows = [row for row in rows if row[2] is not None]
-    keys = [key for *_, key in rows]
-    ids, _ = cluster_ids(keys, len(rows))
+    known = [row for row in base if row[1].right is not None] or base
+    keys = [key for key, *_ in known]
+    ids, _ = cluster_ids(keys, len(known))
     value, count, right = (
-        demeaned(np.array([row[i] for row in rows], dtype=np.float64), ids) for i in range(3)
+        demeaned(np.array(column, dtype=np.float64), ids)
+        for column in (
+            [score.value / unit.value for *_, score in known],
+            [len(one.response.steps) for _, one, _ in known],
+            [bool(one.right) for _, one, _ in known],
+        )
     )
     if np.any(count) and np.any(value):
         both = np.column_stack([value, count])
         found["steps/correlation"] = stats.bootstrap(both, clusters=keys, statistic=_correlation)
-        columns = np.column_stack([count, right])[:, : 1 + bool(np.any(right))]
+        columns = np.column_stack([count, right])
         found["steps/per step"] = least_squares(value, columns, clusters=keys)[0].estimate
-    shifts = [
-        (
-            (one.after.value - one.before.value) / one.variant.dose / unit.value,
-            asked.items[one.item].key,
-        )
-        for one in asked.answers.get("pad-steps", ())
-        if isinstance(one.after, Score) and isinstance(one.before, Score)
-    ]
+    shifts = []
+    for one in asked.answers.get("pad-steps", ()):
+        if isinstance(one.after, Score) and isinstance(one.before, Score):
+            shift = (one.after.value - one.before.value) / one.variant.dose / unit.value
+            shifts.append((shift, asked.items[one.item].key))
     if shifts:
         each, of = zip(*shifts, strict=True)
         found["steps/per padded step"] = stats.mean(each, clusters=of)
-    return found, {}
+    return found
 
 
 def _correlation(both: Array) -> float:
@@ -194,25 +201,34 @@ def _sentence(
 ) -> str:
     said = []
     if area := metrics.get("errors/auroc"):
-        beside = baselines["errors/auroc"].value
-        finds = area.low > max(0.5, beside)
+        place = baselines["errors/auroc"].value
+        finds = "finds errors" if area.low > max(0.5, place) else "is not shown to find errors"
         said.append(
-            f"it {'finds errors' if finds else 'is not shown to find errors'}: an AUROC of"
-            f" {area:.2f} for right against wrong steps, where their place alone has {beside:.2f}"
+            f"it {finds}: an AUROC of {area:.2f} for right against wrong steps, where their place"
+            f" alone has {place:.2f}"
         )
     elif area := metrics.get("corrupted/auroc"):
-        finds = area.low > 0.5
+        sees = "sees" if area.low > 0.5 else "is not shown to see"
         said.append(
-            f"it {'sees' if finds else 'is not shown to see'} a number that is off by one: an AUROC"
-            f" of {area:.2f} for steps against the same with a wrong number"
+            f"it {sees} a number that is off by one: an AUROC of {area:.2f} for steps against the"
+            " same with a wrong number"
         )
-    slope = metrics.get("steps/per padded step") or metrics.get("steps/per step")
-    if slope:
-        known = slope.low > 0 or slope.high < 0 or (slope.low != slope.low and slope.value != 0)
-        counts = known and abs(slope.value) >= MATTERS
-        said.append(
-            f"it {'counts steps' if counts else 'does not count steps'}: {slope.value:+.2f}"
-            f" {unit.meaning} for each step that is put in"
-        )
+    padded = metrics.get("steps/per padded step")
+    if slope := padded or metrics.get("steps/per step"):
+        more = "step without content" if padded else "step"
+        said.append(f"it {_counts(slope)}: {slope:+.2f} {unit.meaning} for each {more} more")
     text = "; ".join(said) or "nothing tells whether it finds errors or counts steps"
     return text[0].upper() + text[1:] + "."
+
+
+def _counts(slope: Estimate) -> str:
+    """What a slope says; where all responses agree there is no interval, and its value counts."""
+    alike = math.isnan(slope.low) and slope.n > 1
+    low, high = (slope.value, slope.value) if alike else (slope.low, slope.high)
+    if math.isnan(low):
+        return "is not shown to count steps or not to"
+    if max(abs(low), abs(high)) < MATTERS:
+        return "does not count steps"
+    if abs(slope.value) >= MATTERS and (low > 0 or high < 0):
+        return "counts steps"
+    return "is not shown to count steps or not to"
