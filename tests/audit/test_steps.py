@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from assay.audit.asking import Asked, ask
+from assay.audit.asking import Asked, ask, plan
 from assay.audit.findings import unit_of
 from assay.audit.probe import Subject, Variant
 from assay.audit.process import Process, process
@@ -134,7 +134,7 @@ SEES = Steps(sees, min)
 
 def asked(scorer: Steps, n: int = 40) -> Asked:
     chosen = {name: all_probes()[name] for name in NAMES}
-    return ask(scorer, items_of(solutions(n)), chosen)  # type: ignore[arg-type]
+    return ask(scorer, plan(items_of(solutions(n)), chosen))  # type: ignore[arg-type]
 
 
 def found(scorer: Steps) -> Process:
