@@ -7,6 +7,7 @@ the first error where it was; and how many steps there are should not decide wha
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ def process(asked: Asked, unit: Unit) -> Process | None:
       padding.
     """
     base = list(_base(asked))
-    every = [x for *_, score in base if len(score.steps) > 1 for x in score.steps]
+    every = list(chain.from_iterable(one.steps for *_, one in base if len(one.steps) > 1))
     if not every:
         return None
     line = 0.5 if min(every) >= 0 and max(every) <= 1 else 0.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, product
 from typing import Final, Literal
 
 from assay.audit.direct import from_bias, groups_of, moved, withstood
@@ -71,8 +71,9 @@ class Otherwise:
             return ask(states, [[*_renamed(own)] for own in questions])
         if self.way == "batch":
             return [ask([s], [own])[0] for s, own in zip(states, questions, strict=True)]
-        pairs = [(s, q) for s, own in zip(states, questions, strict=True) for q in own]
-        said = iter(ask([state for state, _ in pairs], [[question] for _, question in pairs]))
+        rows = zip(states, questions, strict=True)
+        of_each = list(chain.from_iterable([state] * len(own) for state, own in rows))
+        said = iter(ask(of_each, [[question] for question in chain.from_iterable(questions)]))
         return [[next(said)[0] for _ in own] for own in questions]
 
 
@@ -108,10 +109,10 @@ def questions(answerer: Answerer, records: Sequence[Decisions]) -> list[Finding]
     base, again = answerer.answer(states, asked), answerer.answer(states, asked)
     found = []
     for way in WAYS:
-        counts = [len(q.options) for own in asked for q in own if _turns(q, 1)]
+        counts = [len(q.options) for q in chain.from_iterable(asked) if _turns(q, 1)]
         rounds = range(1, max(counts, default=1)) if way == "options" else range(1, 2)
         tables = [Otherwise(answerer, way, by).answer(states, asked) for by in rounds]
-        there = [[_applies(way, own, q, by) for q in own] for by in rounds for own in asked]
+        there = [[_applies(way, own, q, by) for q in own] for by, own in product(rounds, asked)]
         if not any(map(any, there)):
             continue
         rows = list(chain.from_iterable(tables))
