@@ -259,19 +259,30 @@ def _share(
     return share_beyond(values, tolerated, clusters=keys, confidence=level, unscored=lost)
 
 
-def _lowest(asked: Asked, answer: Answer) -> float:
-    """The lowest reward of the wrong responses to its prompt, of all where none is known to be."""
+def _ends(asked: Asked, answer: Answer) -> tuple[float, float]:
+    """The lowest reward of the wrong responses to its prompt, of all where none is known to be, and
+    the highest of all."""
     item = asked.items[answer.item]
     scores = zip(item.responses, asked.base[answer.item], strict=True)
     there = [(one.right, score.value) for one, score in scores if isinstance(score, Score)]
     wrong = [value for right, value in there if right is False]
-    return min(wrong or [value for _, value in there], default=math.nan)
+    every = [value for _, value in there]
+    return min(wrong or every, default=math.nan), max(every, default=math.nan)
 
 
 def _not_last(asked: Asked, answer: Answer) -> float:
-    """1 where the reward is above the lowest of the prompt's own, one half where equal."""
+    """1 where the reward is above the lowest of the prompt's own, NaN where that is not known.
+
+    Equal ones count one half where the prompt's responses are all equal, and nothing otherwise: a
+    check that gives every wrong answer the same is right to give it here.
+    """
     assert isinstance(answer.after, Score)
-    return float(np.sign(answer.after.value - _lowest(asked, answer)) + 1) / 2
+    lowest, highest = _ends(asked, answer)
+    if math.isnan(lowest):
+        return math.nan
+    if answer.after.value == lowest:
+        return 0.5 if lowest == highest else 0.0
+    return float(answer.after.value > lowest)
 
 
 def _described(
@@ -282,7 +293,7 @@ def _described(
     if expects == "last":
         shifts = np.array([_not_last(asked, one) for one in kept])
         held = 1 - shifts
-        before = [_lowest(asked, one) for one in kept]
+        before = [_ends(asked, one)[0] for one in kept]
         more: dict[str, Any] = {}
     else:
         shifts = _values(kept, unit)
@@ -299,7 +310,8 @@ def _described(
         }
     by_prompt: dict[str, list[float]] = {}
     for key, one in zip(keys, held, strict=True):
-        by_prompt.setdefault(key, []).append(float(one))
+        if not math.isnan(one):
+            by_prompt.setdefault(key, []).append(float(one))
     sign = {"lower": 1.0, "no gain": 1.0, "last": 1.0}.get(expects)
     badness = shifts * sign if sign else np.abs(shifts)
     order = np.argsort(-badness, kind="stable")[:CASES]
