@@ -76,12 +76,14 @@ class Edited:
     def response(self, subject: Subject) -> Response | None:
         """Return the edited response; None where a move does not apply, it grows too long, or
         nothing is changed."""
-        response = subject.response
+        now = subject
         for move in self.edit:
-            after = self._moved(replace(subject, response=response), move)
+            after = self._moved(now, move)
             if after is None:
                 return None
-            response = after
+            # What is known of the steps is of those that were there.
+            now = replace(now, response=after, labels=())
+        response = now.response
         text = subject.response.text
         fits = len(response.text) <= 4 * len(text) + LONGEST
         return response if fits and response.text != text else None
