@@ -90,7 +90,7 @@ class RewardBench2:
         return found | chosen.means(credits, {name: {name: 1.0} for name in names}, **sampling)
 
     def baselines(self, records: Sequence[Ranking]) -> dict[str, Estimate]:
-        """Random scores, the longest or shortest response, and the oracle."""
+        """What needs no model, see `_chosen.baselines`, and the oracle."""
         return chosen.baselines(self.metrics, records, self.seed)
 
     def validate(self, records: Sequence[Ranking] | None = None) -> None:

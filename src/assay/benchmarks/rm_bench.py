@@ -83,7 +83,7 @@ class RMBench:
         )  # fmt: skip
 
     def baselines(self, records: Sequence[Ranking]) -> dict[str, Estimate]:
-        """Random scores, the longest or shortest response, and the oracle."""
+        """What needs no model, see `_chosen.baselines`, and the oracle."""
         return chosen.baselines(self.metrics, records, self.seed)
 
     def validate(self, records: Sequence[Ranking] | None = None) -> None:
