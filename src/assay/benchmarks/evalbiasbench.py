@@ -1,8 +1,7 @@
 """EvalBiasBench (arXiv:2407.06551): is the right response scored above one that a bias prefers?
 
 80 pairs of six biases: length, concreteness, empty references, continued content, nested
-instructions and familiar knowledge. Accuracy over all pairs, and over each bias. Equal scores win
-nothing.
+instructions and familiar knowledge. Accuracy over all pairs, and over each bias.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ __all__ = ["EvalBiasBench"]
 class EvalBiasBench:
     """Accuracy on the pairs of EvalBiasBench, in all and by bias.
 
-    Ids are the bias and the row's number.
+    Equal scores win nothing. Ids are the bias and the row's number.
     """
 
     data: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ KINDS: Final = {
 class JudgeBench:
     """Accuracy on the pairs of JudgeBench, in all and by kind of question.
 
-    Ids are the kind and the pair's own.
+    Equal scores win nothing. Ids are the kind and the pair's own.
     """
 
     data: tuple[str, ...] = ()

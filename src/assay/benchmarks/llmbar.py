@@ -3,8 +3,7 @@ does not, even where the other is the more polished?
 
 `score` is the mean of the accuracies on Natural and on the four adversarial sets, `adversarial`
 that of the four. Where none of these is there (as for the case studies), `score` is the mean of the
-sets that are. Equal scores win nothing: the benchmark's own programs, which ask in both orders,
-count a rating that ties as wrong in one of them.
+sets that are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +25,10 @@ ADVERSARIAL: Final = ("Neighbor", "GPTInst", "GPTOut", "Manual")
 class LLMBar:
     """Accuracy on the instances of LLMBar, by set.
 
-    A set is the file, named as here (Natural.json, LLMBar_Adversarial_Manual.json) or after its
-    folder, as published (Adversarial/Manual/dataset.json). Ids are the set and the row's number.
+    Equal scores win nothing; the benchmark's own programs, which ask in both orders, count a rating
+    that ties as wrong in one of them. A set is the file, named as here (Natural.json,
+    LLMBar_Adversarial_Manual.json) or after its folder, as published
+    (Adversarial/Manual/dataset.json). Ids are the set and the row's number.
     """
 
     data: tuple[str, ...] = ()

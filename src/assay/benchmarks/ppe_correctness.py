@@ -2,14 +2,11 @@
 does a scorer find right ones, and does it still when it chooses among more?
 
 `accuracy` is over the pairs of a right and a wrong answer that the data names, or over all such
-pairs; equal scores win nothing. `auc` is the share of all pairs that are won, ties counting one
-half, within a question. The curve is the expected correctness of the best of K answers drawn
-without replacement, exact for each K: `end_score` is its value for all answers, `max_score` its
-highest (a maximum, so noise raises it), `loss` the mean over K of how much less that is than the
-best answer drawn. All are means over questions.
-
-The set's own code takes an answer that could not be scored for the worst; here its question is left
-out, or missed. That `auc` is within questions is this library's choice.
+pairs. `auc` is the share of all pairs that are won, within a question, which is this library's
+choice. The curve is the expected correctness of the best of K answers drawn without replacement,
+exact for each K: `end_score` is its value for all answers, `max_score` its highest (a maximum, so
+noise raises it), `loss` the mean over K of how much less that is than the best answer drawn. All
+are means over questions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +34,9 @@ PAIRS = "sampled_conflict_pairs"
 class PPECorrectness:
     """Accuracy on pairs and the best-of-K curve of answers known to be right or wrong.
 
-    Ids are the set, which is the file's name, and the question's own.
+    Equal scores win nothing in `accuracy`, half a pair in `auc`, and are drawn from at random in
+    the curve. The sets' own code takes an answer without a score for the worst; here its question
+    is left out, or missed. Ids are the set, which is the file's name, and the question's own.
     """
 
     data: tuple[str, ...] = ()

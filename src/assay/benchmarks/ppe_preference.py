@@ -1,12 +1,11 @@
 """PPE's human preferences (arXiv:2410.14872): does a scorer choose between two models' answers as
 people do, and does it see the same models win?
 
-`accuracy` is over the pairs that people decided; ties of theirs are left out, and equal scores win
-nothing. `row_pearson` compares the shares of battles that models win against each other, by people
-and by scores (a tie of scores counting one half): for each model, the correlation over its
-opponents, and of these the mean over models. A model with fewer than three opponents, or one share
-against all, has none. Left out are the paper's metrics of whole leaderboards: the rankings'
-correlations, separability, and Brier score.
+`accuracy` is over the pairs that people decided. `row_pearson` compares the shares of battles that
+models win against each other, by people and by scores (a tie of scores counting one half): for each
+model, the correlation over its opponents, and of these the mean over models. A model with fewer
+than three opponents, or one share against all, has none. Left out are the paper's metrics of whole
+leaderboards: the rankings' correlations, separability, and Brier score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +33,8 @@ LEAST = 3
 class PPEPreference:
     """Agreement with people's choices between models' answers, in all and by language.
 
-    Ids are the language and the row's number.
+    Pairs that people call a tie are left out and counted in a warning; equal scores win nothing,
+    and half a battle in `row_pearson`. Ids are the language and the row's number.
     """
 
     data: tuple[str, ...] = ()

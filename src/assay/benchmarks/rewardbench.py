@@ -47,9 +47,9 @@ SHARES: Final = {"prior_sets": 0.5}
 class RewardBench:
     """Accuracy on the pairs of RewardBench, by section and subset.
 
-    Ids are the subset and the row's own, such as math-prm/12; rows without a subset are of the one
-    that their file is named after. Subsets that no section has, of people's own files, are measured
-    by themselves.
+    Equal scores win nothing. Ids are the subset and the row's own, such as math-prm/12; rows
+    without a subset are of the one that their file is named after. Subsets that no section has, of
+    people's own files, are measured by themselves.
     """
 
     data: tuple[str, ...] = ()

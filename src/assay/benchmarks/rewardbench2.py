@@ -39,7 +39,8 @@ TIES: Final = {
 class RewardBench2:
     """Accuracy of the best of four, and the score of ties, on RewardBench 2.
 
-    Ids are the subset and the row's own, such as Math/12 and Ties/tied:3.
+    Equal best scores share the credit. Ids are the subset and the row's own, such as Math/12 and
+    Ties/tied:3.
     """
 
     data: tuple[str, ...] = ()

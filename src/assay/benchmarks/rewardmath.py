@@ -1,8 +1,7 @@
 """RewardMATH (arXiv:2410.01729): is the right solution of a problem scored above nine wrong ones?
 
-`accuracy` is the share of problems whose right solution is above all others, `mrr` the mean of
-1 / (its rank). Equal scores win nothing and rank behind the others, as in the benchmark's own code,
-which also takes an answer that it cannot read for the lowest rating; here it is unscored.
+`accuracy` is the share of problems whose right solution is above all others, `mrr` the mean of 1 /
+(its rank).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +28,9 @@ SOLUTIONS = "solutions"
 class RewardMATH:
     """Accuracy and mean reciprocal rank of the right solution, in all, and accuracy by subject.
 
-    Ids are the subject and the problem's own.
+    A right solution of an equal score does not win, and ranks behind the others, as in the
+    benchmark's own code; that takes an answer that it cannot read for the lowest rating, which is
+    unscored here. Ids are the subject and the problem's own.
     """
 
     data: tuple[str, ...] = ()

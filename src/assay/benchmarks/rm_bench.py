@@ -32,7 +32,7 @@ LEVELS: Final = ("hard", "normal", "easy")
 class RMBench:
     """Accuracy on RM-Bench by domain and by how the styles differ.
 
-    Ids are the domain and the row's own.
+    Equal scores win nothing. Ids are the domain and the row's own.
     """
 
     data: tuple[str, ...] = ()

@@ -3,8 +3,7 @@ of its list, in being helpful and in being harmless?
 
 A pair is won where the chosen response is above the other, a list where its best response is above
 every other. There are four sections, pairs and lists (`best_of_n`) of helpfulness and harmlessness;
-a section is the accuracy over all its rows, and `score` the mean of the sections. Equal scores win
-nothing, as in the benchmark's own code.
+a section is the accuracy over all its rows, and `score` the mean of the sections.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,8 @@ SETS: Final = {"Pairwise_set": "pairwise", "BoN_set": "best_of_n"}
 class RMB:
     """Accuracy on the pairs and lists of RMB, by section and category.
 
-    Ids are the category's path and the row's own.
+    Equal scores win nothing, as in the benchmark's own code. Ids are the category's path and the
+    row's own.
     """
 
     data: tuple[str, ...] = ()

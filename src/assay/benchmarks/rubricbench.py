@@ -1,8 +1,8 @@
 """RubricBench: is the response that experts prefer, by a rubric of theirs for the question, scored
 above the other?
 
-Accuracy over all pairs, and over each domain. Equal scores win nothing. A judge of rubrics finds
-the experts' criteria in the prompt, one point each; other scorers do not see them.
+Accuracy over all pairs, and over each domain. A judge of rubrics finds the experts' criteria in the
+prompt, one point each; other scorers do not see them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ __all__ = ["RubricBench"]
 class RubricBench:
     """Accuracy on the pairs of RubricBench, in all and by domain.
 
-    Ids are the domain and the case's own.
+    Equal scores win nothing. Ids are the domain and the case's own.
     """
 
     data: tuple[str, ...] = ()
