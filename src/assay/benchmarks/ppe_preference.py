@@ -87,7 +87,8 @@ class PPEPreference:
             clusters=list(map(cluster_key, records)),
             counted=~unscored,
             unscored=unscored,
-            resamples=self.resamples,
+            # A column for each pair of models makes resamples dear; the error needs no more.
+            resamples=min(self.resamples, 200),
             seed=self.seed,
         ).values()
         return found
