@@ -11,10 +11,10 @@ from assay.data.records import cluster_key
 from assay.errors import DataError
 from assay.evaluation.report import Report
 from assay.questions import Confidence, Distribution, Question, confidence
-from assay.stats import Estimate
+from assay.stats import Covered, Estimate
 from assay.types import Unscored
 
-__all__ = ["Covered", "brier", "coverage", "divergence", "evaluate"]
+__all__ = ["brier", "coverage", "divergence", "evaluate"]
 
 CLIP: Final = 1e-9
 THRESHOLDS: Final = tuple(i / 10 for i in range(10))
@@ -188,18 +188,6 @@ def _prior(train: Sequence[Decisions]) -> Mapping[Hashable, Distribution]:
 def _mixed(some: Sequence[Distribution]) -> Distribution:
     sums = [math.fsum(ps) for ps in zip(*(one.probabilities for one in some), strict=True)]
     return Distribution(probabilities=tuple(p / math.fsum(sums) for p in sums))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Covered:
-    """A point of a confidence-coverage curve."""
-
-    threshold: float
-    """Least confidence that is accepted."""
-    share: Estimate
-    """Accepted questions among all; one without an answer is not accepted."""
-    accuracy: Estimate
-    """Of the accepted ones; NaN where there is none."""
 
 
 def coverage(
