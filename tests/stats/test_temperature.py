@@ -65,10 +65,13 @@ def test_a_cluster_is_fitted_by_the_others():
     logits, gold = planted(100, 2, 2.0)
     ids = np.arange(100) // 2
     before = cross_fitted(logits, gold, clusters=ids)
-    logits[:2] *= 50
+    gold[:2] = gold[:2, ::-1]
     after = cross_fitted(logits, gold, clusters=ids)
     mine = before == before[0]
     assert (before[mine] == after[mine]).all()
     assert (before[~mine] != after[~mine]).all()
     assert before[0] == before[1]
+    order = np.random.default_rng(1).permutation(100)
+    moved = cross_fitted(logits[order], gold[order], clusters=ids[order])
+    assert moved == pytest.approx(after[order])
     assert len(set(before)) == 5

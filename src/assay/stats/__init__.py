@@ -26,10 +26,11 @@ from assay.stats.paired import McNemar, mcnemar, paired_bootstrap, paired_differ
 from assay.stats.ranking import auroc
 from assay.stats.selective import Covered, Selective, selective
 from assay.stats.shares import proportion, wilson
-from assay.stats.temperature import cross_fitted, temperature
+from assay.stats.temperature import FOLDS, cross_fitted, temperature
 from assay.stats.votes import majority_curve, weighted_majority_curve
 
 __all__ = [
+    "FOLDS",
     "Bin",
     "Calibration",
     "Covered",

@@ -43,7 +43,7 @@ def temperature(
     b = _inverse(logits, gold) if k > 1 else float("nan")
     if np.isnan(b):
         return Estimate(value=b, low=b, high=b, n=k, unscored=unscored)
-    z, p = np.where(np.isneginf(logits), 0.0, logits), np.exp(log_softmax(b * logits, axis=1))
+    z, p = _centred(logits), np.exp(log_softmax(b * logits, axis=1))
     expected = (p * z).sum(axis=1)
     information = float((p * (z - expected[:, None]) ** 2).sum())
     scores = np.bincount(ids, weights=((gold - p) * z).sum(axis=1), minlength=k)
@@ -54,14 +54,21 @@ def temperature(
 
 
 def cross_fitted(
-    logits: Array, gold: Array, *, clusters: Clusters = None, folds: int = FOLDS, seed: int = 0
+    logits: Array, gold: Array, *, clusters: Clusters = None, folds: int = FOLDS
 ) -> Array:
     """Return 1/T for every row (n,), fitted on the rows of other folds; a cluster is in one fold.
 
-    NaN where the others have no fit.
+    Folds are alike: clusters are dealt out in the order of their logits, and of their gold where
+    those are equal, whatever the order of the rows. NaN where the others have no fit.
     """
     ids, k = cluster_ids(clusters, len(logits))
-    fold = (np.random.default_rng(seed).permutation(k) % max(2, min(folds, k)))[ids]
+    keys = [
+        np.round(np.bincount(ids, weights=column, minlength=k), 9)
+        for column in (gold[:, 0], _centred(logits)[:, 0])
+    ]
+    rank = np.empty(k, dtype=np.intp)
+    rank[np.lexsort(keys)] = np.arange(k)
+    fold = (rank % max(2, min(folds, k)))[ids]
     found = np.full(len(logits), np.nan)
     for one in np.unique(fold):
         found[fold == one] = _inverse(logits[fold != one], gold[fold != one])
@@ -70,15 +77,11 @@ def cross_fitted(
 
 def _inverse(logits: Array, gold: Array) -> float:
     """1/T at the root of the likelihood's slope, which falls in it; NaN where there is none."""
-    absent = np.isneginf(logits)
-    z = np.where(absent, 0.0, logits)
-    # Probabilities are of differences: without the mean, sizes are those of the differences.
-    centre = z.sum(axis=1, keepdims=True) / np.maximum(1, (~absent).sum(axis=1, keepdims=True))
-    z = np.where(absent, 0.0, z - centre)
+    z = _centred(logits)
     size = float(np.abs(z).max(initial=0.0))
     if not size > 0:
         return float("nan")
-    shifted = np.where(absent, -np.inf, z / size)
+    shifted = np.where(np.isneginf(logits), -np.inf, z / size)
 
     def slope(log_b: float) -> float:
         p = np.exp(log_softmax(np.exp(log_b) * shifted, axis=1))
@@ -88,3 +91,11 @@ def _inverse(logits: Array, gold: Array) -> float:
     if slope(ends[0]) <= NOTHING or slope(ends[1]) >= -NOTHING:
         return float("nan")
     return float(np.exp(brentq(slope, *ends, xtol=1e-12))) / size
+
+
+def _centred(logits: Array) -> Array:
+    """Logits less their row's mean, 0 where a row lacks an option: what probabilities are of."""
+    there = ~np.isneginf(logits)
+    mean = np.where(there, logits, 0.0).sum(axis=1, keepdims=True)
+    mean = mean / np.maximum(1, there.sum(axis=1, keepdims=True))
+    return np.where(there, np.where(there, logits, 0.0) - mean, 0.0)
