@@ -190,8 +190,8 @@ class Calibrate:
     is printed is measured on prompts that the temperature was not fitted on.
     """
 
-    folder: tyro.conf.Positional[Path]
-    """Folder of a saved model."""
+    model: tyro.conf.Positional[str]
+    """Folder of a saved model; of a language model, with settings such as floor=0 behind it."""
     records: tyro.conf.Positional[str]
     """Held-out records: preferences, labels of outcomes or steps, or typed questions."""
     format: Format = None
@@ -202,7 +202,7 @@ class Calibrate:
         """Fit, write, and print what changed."""
         from assay.workflows.calibrate import calibrate
 
-        print(calibrate(self.folder, self.records, format=self.format, device=self.device))
+        print(calibrate(self.model, self.records, format=self.format, device=self.device))
 
 
 COMMANDS = {

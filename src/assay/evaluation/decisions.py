@@ -85,7 +85,23 @@ def evaluate(
         " published numbers differ in this",
         "accuracy counts the likeliest option of gold as the right one, however likely it is",
     ]
-    return Report(kind="decisions", metrics=metrics, baselines=baselines, notes=notes)
+    good = _scored(rows)
+    tops = [max(found.probabilities) for _, found in good]
+    right = [credit(row.gold, found) for row, found in good]
+    chosen = stats.selective(
+        tops,
+        right,
+        clusters=[ids[row.record] for row, _ in good],
+        unscored=len(rows) - len(good),
+    )
+    return Report(
+        kind="decisions",
+        metrics=metrics | {"aurc": chosen.aurc, "aurc_excess": chosen.excess},
+        baselines=baselines | {"aurc/random": chosen.random, "aurc/oracle": chosen.oracle},
+        reliability=stats.reliability(tops, right, bins, binning="equal-width"),
+        selective=chosen.curve,
+        notes=notes,
+    )
 
 
 def _rows(records: Sequence[Decisions], answers: Answers) -> Iterator[_Row]:

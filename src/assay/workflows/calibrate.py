@@ -17,6 +17,7 @@ from assay.evaluation.temperature import Rescaled, rescaled
 from assay.fingerprint import fingerprint
 from assay.questions import Distribution
 from assay.runs.settings import finite
+from assay.specs.words import Word, parse
 from assay.types import Preference, Score, StepLabels, Unscored
 from assay.workflows._data import Data, read
 
@@ -67,6 +68,7 @@ def calibrate(
 ) -> Calibrated:
     """Fit a temperature by likelihood and write `calibration.json` beside the model.
 
+    model: a folder, or, of a language model, a folder with the settings of its answers behind it.
     Of a reward model whose scores are logits, pairs: P(preferred) = sigmoid(difference / T). Of one
     whose scores are probabilities, labels of outcomes or steps: sigmoid(logit / T). Of a language
     model, typed questions: softmax(logits / T), one T per kind of question. What is reported is of
@@ -76,13 +78,14 @@ def calibrate(
     from assay.models.calibration import Fitted, write_calibration
     from assay.models.checkpoint import MANIFEST
 
-    folder = Path(model)
+    word = parse(str(model))
+    folder = Path(word.plain)
     if (folder / MANIFEST).is_file():
         records: Sequence[Any] = read(data, format, None)
         rows = [*_of_scores(folder, records, device)]
     elif (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
         records = read_decisions(str(data)) if isinstance(data, (str, Path)) else [*data]
-        rows = [*_of_answers(folder, records, device)]
+        rows = [*_of_answers(word, records, device)]
     else:
         raise ConfigError(
             f"{model} is no saved model's folder; `assay models import` makes one of a published"
@@ -139,8 +142,9 @@ def _pairs(scorer: "LocalScorer", records: Sequence[Preference]) -> Iterator[_Ro
     """Differences of two scores, of the pairs that prefer one."""
     decided = [record for record in records if record.prefer != 0.5]
     for record, (a, b) in zip(decided, scorer.score(as_groups(decided)), strict=True):
-        scored = isinstance(a, Score) and isinstance(b, Score)
-        gap = (a.value - b.value, 0.0) if scored else None
+        gap = None
+        if isinstance(a, Score) and isinstance(b, Score):
+            gap = (a.value - b.value, 0.0)
         yield _Row("pair", gap, (record.prefer, 1 - record.prefer), cluster_key(record))
 
 
@@ -156,13 +160,18 @@ def _steps(scorer: "LocalScorer", records: Sequence[StepLabels], outcomes: bool)
                 yield _Row("step", known, (label, 1 - label), cluster_key(record))
 
 
-def _of_answers(folder: Path, records: Sequence[Any], device: str) -> Iterator[_Row]:
+def _of_answers(word: Word, records: Sequence[Any], device: str) -> Iterator[_Row]:
     """The rows of a language model that answers typed questions, each by the question's kind."""
-    from assay.specs.answerers import Asking, answerer
+    from assay.specs.answerers import Asking, answerer_of
 
+    if other := {"labels", "rotations", "reads"} & word.values.keys():
+        raise ConfigError(
+            f"{word.text!r}: temperatures are of a model's labels as it is asked for them by"
+            f" default; leave out {', '.join(sorted(other))}"
+        )
     states = [record for record in records if isinstance(record, Decisions)]
-    word = str(folder).replace(",", r"\,") + ",calibration=none"
-    asked = answerer(word, Asking(device=device))
+    plain = dataclasses.replace(word, settings=(*word.settings, ("calibration", "none")))
+    asked = answerer_of(plain, Asking(device=device))
     found = asked.answer([one.prompt for one in states], [one.questions for one in states])
     for state, answers in zip(states, found, strict=True):
         for question, gold, answer in zip(state.questions, state.gold, answers, strict=True):
