@@ -151,8 +151,8 @@ def evaluation_sections(evaluation: Evaluation, *, of: str = "") -> list[Section
         figures.insert(0, Figure(plots.reliability(evaluation.reliability), caption))
     if evaluation.selective:
         caption = (
-            "The surest answers are accepted first; the band is the 95 % interval. A confidence that"
-            " knows nothing has the broken line, one that knows every error the dotted one."
+            "The surest answers are accepted first; the band is the 95 % interval. A confidence"
+            " that knows nothing has the broken line, one that knows every error the dotted one."
         )
         place = 1 if evaluation.reliability else 0
         figures.insert(place, Figure(plots.selective(evaluation.selective), caption))
