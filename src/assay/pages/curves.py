@@ -223,7 +223,7 @@ def selective(curve: Sequence[Covered]) -> str:
         y_label="error of what is accepted",
         x_range=(0, 1),
         y_range=(0, None),
-        names="legend",
+        names="none",
     )
     title = "Risk against coverage: the error of the surest answers, by how many are accepted"
     return draw(Plot(title=title, panels=[panel], width=3.8))
