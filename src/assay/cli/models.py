@@ -186,8 +186,9 @@ class Calibrate:
     (arXiv:1706.04599).
 
     One for P(preferred) of a model of preferences, for the probabilities of a model of outcomes or
-    steps, or for each kind of typed question of a language model. No order of scores changes. What
-    is printed is measured on prompts that the temperature was not fitted on.
+    steps, or for each kind of typed question of a language model. No order of logits or single
+    probabilities changes. What is printed is measured on prompts that the temperature was not
+    fitted on.
     """
 
     model: tyro.conf.Positional[str]

@@ -47,6 +47,8 @@ class Calibrated:
 
     path: Path
     fits: Mapping[str, Rescaled]
+    note: str = ""
+    """What else changes."""
 
     def __str__(self) -> str:
         """Every temperature, and each metric before and after it."""
@@ -60,7 +62,7 @@ class Calibrated:
             for name, before in fit.before.items():
                 less = f", less by {fit.gain[name]:.4f}" if name in fit.gain else ""
                 lines.append(f"  {name:<5} {before:.4f} -> {fit.after[name]:.4f}{less}")
-        return "\n".join([*lines, f"wrote {self.path}"])
+        return "\n".join(filter(None, [*lines, self.note, f"wrote {self.path}"]))
 
 
 def calibrate(
@@ -103,7 +105,20 @@ def calibrate(
         )
         for of, fit in fits.items()
     }
-    return Calibrated(path=write_calibration(folder, fitted), fits=fits)
+    return Calibrated(path=write_calibration(folder, fitted), fits=fits, note=_note(folder, fits))
+
+
+def _note(folder: Path, fits: Mapping[str, Rescaled]) -> str:
+    """Say where a temperature changes the order of responses."""
+    from assay.models.checkpoint import read_manifest
+
+    how = read_manifest(folder).readout.aggregate if "step" in fits else "last"
+    if how in ("last", "min"):
+        return ""
+    return (
+        f"a response's score is made of its steps' probabilities ({how}), so that the order of"
+        " responses may change, too; calibration=none behind the word keeps it"
+    )
 
 
 def _fit(rows: Sequence[_Row]) -> Rescaled:
