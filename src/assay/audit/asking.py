@@ -28,7 +28,11 @@ class Answer:
     subject: Subject
     variant: Variant
     before: Said
+    """Of the control; relative to another response where the variant has one beside, as `after`."""
     after: Said
+    plain: Said
+    """Of the response as it was, where the control is another text to the same prompt; else that
+    of the control."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,21 +70,19 @@ def ask(
             made += [(name, number, subject, variant) for variant in variants]
     texts = _Texts()
     base = [[texts.place(item.prompt, one.response) for one in item.responses] for item in items]
-    places = []
-    for _, _, subject, variant in made:
-        prompt = variant.prompt or subject.prompt
-        control = variant.against or subject.response
-        places.append((texts.place(prompt, control), texts.place(prompt, variant.response)))
+    places = [_arms(subject, variant, texts) for _, _, subject, variant in made]
     said = score(scorer, texts.groups())
     answers: dict[str, list[Answer]] = {name: [] for name in probes}
-    for (name, number, subject, variant), (before, after) in zip(made, places, strict=True):
+    for (name, number, subject, variant), arms in zip(made, places, strict=True):
+        before, after, plain = (_relative(said, arm) for arm in arms)
         answers[name].append(
             Answer(
                 item=number,
                 subject=subject,
                 variant=variant,
-                before=said[before[0]][before[1]],
-                after=said[after[0]][after[1]],
+                before=before,
+                after=after,
+                plain=plain,
             )
         )
     return Asked(
@@ -91,6 +93,35 @@ def ask(
     )
 
 
+Place = tuple[int, int]
+"""A group, and the place in it."""
+
+
+def _arms(subject: Subject, variant: Variant, texts: "_Texts") -> list[list[Place]]:
+    """Return where control, variant and the response as it was are, each behind what it is relative
+    to, if anything."""
+    prompt = variant.prompt or subject.prompt
+    control = variant.against or subject.response
+    plain = control if variant.against_prompt or variant.beside else subject.response
+    beside = [variant.beside] if variant.beside else []
+    arms = [
+        (variant.against_prompt or prompt, control),
+        (prompt, variant.response),
+        (variant.against_prompt or prompt, plain),
+    ]
+    return [[texts.place(asked, one) for one in (*beside, own)] for asked, own in arms]
+
+
+def _relative(said: Sequence[Sequence[Said]], arm: Sequence[Place]) -> Said:
+    """Return the last place's score, less the first's where there are two."""
+    (*beside, own) = (said[group][place] for group, place in arm)
+    for other in beside:
+        if isinstance(other, Unscored) or isinstance(own, Unscored):
+            return other if isinstance(other, Unscored) else own
+        own = Score(value=own.value - other.value)
+    return own
+
+
 class _Texts:
     """Responses by prompt, each once."""
 
@@ -98,7 +129,7 @@ class _Texts:
         self._prompts: dict[object, tuple[int, Prompt]] = {}
         self._responses: list[dict[object, tuple[int, Response]]] = []
 
-    def place(self, prompt: Prompt, response: Response) -> tuple[int, int]:
+    def place(self, prompt: Prompt, response: Response) -> Place:
         """Return the group and the place in it that a response has."""
         group, _ = self._prompts.setdefault(
             (prompt.shown, prompt.reference), (len(self._prompts), prompt)
