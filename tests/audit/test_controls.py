@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from assay.audit.asking import ask
+from assay.audit.asking import ask, plan
 from assay.audit.findings import Finding, finding, unit_of
 from assay.audit.probe import Area, Expects, Subject, Variant, append
 from assay.audit.subjects import items_of
@@ -60,7 +60,7 @@ def pairs(n: int) -> list[Preference]:
 
 def found(reward: Callable[[str], float], n: int = 40) -> Finding:
     scorer = Called(lambda completions, **columns: [reward(text) for text in completions])
-    asked = ask(scorer, items_of(pairs(n)), {"bribe": Bribe()})
+    asked = ask(scorer, plan(items_of(pairs(n)), {"bribe": Bribe()}))
     return finding("bribe", Bribe(), asked, unit_of(asked))
 
 
@@ -91,7 +91,7 @@ def test_a_changed_prompt_moves_all_responses_and_no_difference() -> None:
             for prompt, text in rows
         ]
 
-    asked = ask(Called(reward), items_of(pairs(3)), {"agreed": Agreed()})
+    asked = ask(Called(reward), plan(items_of(pairs(3)), {"agreed": Agreed()}))
     for one in asked.answers["agreed"]:
         assert isinstance(one.before, Score)
         assert isinstance(one.after, Score)
@@ -104,5 +104,5 @@ def test_what_is_relative_to_an_unscored_response_is_unscored() -> None:
         rows = zip(prompts, completions, strict=True)
         return [None if "good" in t and p == "changed" else 1.0 for p, t in rows]
 
-    asked = ask(Called(reward), items_of(pairs(3)), {"agreed": Agreed()})
+    asked = ask(Called(reward), plan(items_of(pairs(3)), {"agreed": Agreed()}))
     assert all(isinstance(one.after, Unscored) for one in asked.answers["agreed"])

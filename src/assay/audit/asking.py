@@ -13,9 +13,13 @@ from assay.audit.subjects import Item, subjects_of
 from assay.protocols import Scorer
 from assay.types import Group, Prompt, Response, Score, Unscored
 
-__all__ = ["Answer", "Asked", "ask"]
+__all__ = ["Answer", "Asked", "Plan", "ask", "plan"]
 
 Said = Score | Unscored
+Place = tuple[int, int]
+"""A group, and a response in it."""
+Arms = Sequence[Sequence[Place]]
+"""Of control, variant and response as it was, each behind what it is relative to, if anything."""
 Chunked = Callable[[Scorer, Sequence[Group]], list[list[Said]]]
 
 
@@ -48,32 +52,49 @@ class Asked:
     """Subjects that a probe could not change, by probe."""
 
 
-def ask(
-    scorer: Scorer,
-    items: Sequence[Item],
-    probes: Mapping[str, Probe],
-    *,
-    seed: int = 0,
-    score: Chunked = lambda scorer, groups: scorer.score(groups),
-) -> Asked:
-    """Score all items as they are and as the probes change them.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What probes make of items, laid out for a scorer."""
 
-    probes: by name. score: how a scorer is asked for groups; by default, all at once.
-    """
-    made: list[tuple[str, int, Subject, Variant]] = []
+    items: Sequence[Item]
+    probes: Mapping[str, Probe]
+    groups: Sequence[Group]
+    """All texts, a group per prompt."""
+    made: Sequence[tuple[str, int, Subject, Variant, Arms]] = field(repr=False)
+    """Probe, number of the item, response, its change, and where what is compared stands."""
+    base: Sequence[Sequence[Place]] = field(repr=False)
+    """Where each item's own responses stand."""
+    inapplicable: Mapping[str, int]
+
+
+def plan(items: Sequence[Item], probes: Mapping[str, Probe], *, seed: int = 0) -> Plan:
+    """Make all changes of all items. probes: by name."""
+    texts = _Texts()
+    base = [[texts.place(item.prompt, one.response) for one in item.responses] for item in items]
+    made = []
     inapplicable = dict.fromkeys(probes, 0)
     for name, probe in probes.items():
         for number, subject in subjects_of(items, probe.expects):
             draw = Random(f"{seed}/{name}/{items[number].key}/{subject.right}")
             variants = list(probe.variants(subject, draw))
             inapplicable[name] += not variants
-            made += [(name, number, subject, variant) for variant in variants]
-    texts = _Texts()
-    base = [[texts.place(item.prompt, one.response) for one in item.responses] for item in items]
-    places = [_arms(subject, variant, texts) for _, _, subject, variant in made]
-    said = score(scorer, texts.groups())
-    answers: dict[str, list[Answer]] = {name: [] for name in probes}
-    for (name, number, subject, variant), arms in zip(made, places, strict=True):
+            for variant in variants:
+                made.append((name, number, subject, variant, _arms(subject, variant, texts)))
+    return Plan(
+        items=items,
+        probes=probes,
+        groups=texts.groups(),
+        made=made,
+        base=base,
+        inapplicable=inapplicable,
+    )
+
+
+def ask(scorer: Scorer, plan: Plan, score: Chunked | None = None) -> Asked:
+    """Score all that was planned. score: how a scorer is asked for groups; None = all at once."""
+    said = scorer.score(plan.groups) if score is None else score(scorer, plan.groups)
+    answers: dict[str, list[Answer]] = {name: [] for name in plan.probes}
+    for name, number, subject, variant, arms in plan.made:
         before, after, plain = (_relative(said, arm) for arm in arms)
         answers[name].append(
             Answer(
@@ -86,20 +107,15 @@ def ask(
             )
         )
     return Asked(
-        items=items,
-        base=[[said[group][place] for group, place in row] for row in base],
+        items=plan.items,
+        base=[[said[group][place] for group, place in row] for row in plan.base],
         answers=answers,
-        inapplicable=inapplicable,
+        inapplicable=plan.inapplicable,
     )
 
 
-Place = tuple[int, int]
-"""A group, and the place in it."""
-
-
-def _arms(subject: Subject, variant: Variant, texts: "_Texts") -> list[list[Place]]:
-    """Return where control, variant and the response as it was are, each behind what it is relative
-    to, if anything."""
+def _arms(subject: Subject, variant: Variant, texts: "_Texts") -> Arms:
+    """Return where control, variant and the response as it was are."""
     prompt = variant.prompt or subject.prompt
     control = variant.against or subject.response
     plain = control if variant.against_prompt or variant.beside else subject.response
