@@ -7,6 +7,7 @@ fenced code stay what they are whatever is done to its words.
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import accumulate, cycle
 from typing import Final
 
@@ -41,8 +42,8 @@ _PROTECTED: Final = re.compile(
     r"""
       ^[ \t]*(?P<fence>`{3}|~{3}) .*? (?: ^[ \t]*(?P=fence)[^\n]*$ | \Z )
     | `[^`\n]{1,500}`
-    | \${2} .{1,1000}? \${2} | \$[^$\n]{1,500}\$
-    | \\\( .{1,1000}? \\\) | \\\[ .{1,1000}? \\\]
+    | \${2} .{1,400}? \${2} | \$[^$\n]{1,500}\$
+    | \\\( .{1,400}? \\\) | \\\[ .{1,400}? \\\]
     | \\[A-Za-z]+ (?: \{ (?: [^{}\n] | \{[^{}\n]{0,100}\} ){0,200} \} ){0,4}
     | <[|/]?[A-Za-z][^<>\n]{0,80}>
     | https?://\S{1,500}
@@ -61,10 +62,16 @@ def matches(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
     """Return what a pattern finds outside code, formulas, tags, special tokens and addresses."""
     found: list[re.Match[str]] = []
     start = 0
-    for kept in _PROTECTED.finditer(text):
-        found += pattern.finditer(text, start, kept.start())
-        start = kept.end()
+    for kept, end in _protected(text):
+        found += pattern.finditer(text, start, kept)
+        start = end
     return [*found, *pattern.finditer(text, start)]
+
+
+@lru_cache(maxsize=8)
+def _protected(text: str) -> tuple[tuple[int, int], ...]:
+    """The places that are left as they are; kept, since a probe asks for several patterns."""
+    return tuple(match.span() for match in _PROTECTED.finditer(text))
 
 
 def sentences(text: str, *, code: bool = False) -> list[tuple[int, int]]:

@@ -13,7 +13,8 @@ __all__ = ["AnswerFormat"]
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerFormat:
-    """State the final answer in another way: under a header, in a sentence, in a box."""
+    """State the final answer in another way: under a header, in a sentence, in a box
+    (arXiv:2503.11751)."""
 
     area: ClassVar[Area] = "style"
     expects: ClassVar[Expects] = "unchanged"

@@ -12,7 +12,7 @@ from assay.audit.text import around, rewritten
 __all__ = ["Whitespace"]
 
 _SPACE: Final = re.compile(r"(?<=\S) (?=\S)")
-_MARK: Final = re.compile(r"(?<=\w)[.,;:!?](?=\s|$)")
+_MARK: Final = re.compile(r"(?<=[^\W\d_])[.,;:!?](?=\s|$)")
 _LINE: Final = re.compile(r"(?<!\r)\n")
 
 
