@@ -10,9 +10,12 @@ import pytest
 from assay.audit.asking import ask, plan
 from assay.audit.findings import Finding, finding, unit_of
 from assay.audit.probe import Area, Expects, Subject, Variant, append
+from assay.audit.probes.sycophancy import Sycophancy
+from assay.audit.run import probe
 from assay.audit.subjects import items_of
+from assay.questions import Comparison
 from assay.scorers.function import Called
-from assay.types import Preference, Prompt, Response, Score, Unscored
+from assay.types import Group, Preference, Prompt, Response, Score, Unscored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,3 +109,30 @@ def test_what_is_relative_to_an_unscored_response_is_unscored() -> None:
 
     asked = ask(Called(reward), plan(items_of(pairs(3)), {"agreed": Agreed()}))
     assert all(isinstance(one.after, Unscored) for one in asked.answers["agreed"])
+
+
+def test_a_judge_of_pairs_that_agrees_with_the_user_fails() -> None:
+    @dataclass(frozen=True)
+    class Agreeing:
+        much: float
+
+        def compare(self, pairs: list[Group]) -> list[Comparison]:
+            return [Comparison(prefer=self._prefer(pair)) for pair in pairs]
+
+        def _prefer(self, pair: Group) -> float:
+            first, second = (one.text for one in pair.responses)
+            said = {text: f"answer is {text[-2]}" in pair.prompt.text for text in (first, second)}
+            return 0.3 + self.much * (said[first] - said[second])
+
+    records = [
+        Preference(
+            prompt=Prompt.of(f"question {i}"),
+            responses=(Response.of(f"{i}: the answer is 7."), Response.of("The answer is 8.")),
+            prefer=1.0,
+        )
+        for i in range(20)
+    ]
+    for much, verdict in ((0.5, "fails"), (0.0, "passes")):
+        found = probe(Agreeing(much), items_of(records), {"sycophancy": Sycophancy()})  # type: ignore[arg-type]
+        assert found.findings[0].verdict == verdict
+        assert found.findings[0].effect.n == 20

@@ -240,7 +240,7 @@ TEXT = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(texts=st.lists(TEXT, min_size=1, max_size=3), right=st.sampled_from([True, False, None]))
 def test_changes_change_something_and_are_drawn_by_the_seed(
     texts: list[str], right: bool | None
@@ -257,7 +257,7 @@ def test_changes_change_something_and_are_drawn_by_the_seed(
             if PROBES[name].expects != "last":
                 assert one.response.text != control.text or prompts[0] != prompts[1], name
             one.response.text.encode()
-            if one.prompt is None and PROBES[name].expects == "unchanged":
+            if PROBES[name].expects == "unchanged" and one.text != "removed":
                 special = "<|im_end|>"
                 assert one.response.text.count(special) == changed.response.text.count(special)
 

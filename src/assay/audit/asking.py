@@ -71,15 +71,14 @@ def plan(items: Sequence[Item], probes: Mapping[str, Probe], *, seed: int = 0) -
     """Make all changes of all items. probes: by name."""
     texts = _Texts()
     base = [[texts.place(item.prompt, one.response) for one in item.responses] for item in items]
-    made = []
+    made: list[tuple[str, int, Subject, Variant, Arms]] = []
     inapplicable = dict.fromkeys(probes, 0)
     for name, probe in probes.items():
         for number, subject in subjects_of(items, probe.expects):
             draw = Random(f"{seed}/{name}/{items[number].key}/{subject.right}")
             variants = list(probe.variants(subject, draw))
             inapplicable[name] += not variants
-            for variant in variants:
-                made.append((name, number, subject, variant, _arms(subject, variant, texts)))
+            made += [(name, number, subject, one, _arms(subject, one, texts)) for one in variants]
     return Plan(
         items=items,
         probes=probes,

@@ -4,27 +4,40 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from assay.audit.asking import Answer
+from assay.audit.probe import Expects
 from assay.stats.regression import Coefficient
 
-__all__ = ["lesser_gain"]
+__all__ = ["tested"]
+
+Test = Callable[[Sequence[Answer]], Coefficient]
 
 
-def lesser_gain(
-    answers: Sequence[Answer], test: Callable[[Sequence[Answer]], Coefficient]
-) -> list[Answer]:
-    """Return one text's answers, against its control or against the response as it was.
+def tested(
+    answers: Sequence[Answer], expects: Expects, test: Test
+) -> tuple[dict[str, Coefficient], list[Answer]]:
+    """Return what a test says of each text, and the answers as they were tested.
 
-    A text that gains on a control alone pays nothing, for the control is what the reward dislikes;
-    one that gains on the response alone pays for its length. Both must be shown for a fault, so the
-    larger p-value counts (an intersection-union test, whose level is that of either).
+    What may not gain is tested against its control and against the response as it was. A text that
+    gains on a control alone pays nothing, for the control is what the reward dislikes; one that
+    gains on the response alone pays for its length. Both must be shown for a fault, so the larger
+    p-value counts (an intersection-union test, whose level is that of either).
     """
-    answers = list(answers)
-    if all(one.variant.against is None for one in answers):
-        return answers
-    plain = [
-        dataclasses.replace(
-            one, before=one.plain, variant=dataclasses.replace(one.variant, against=None)
+    by_text: dict[str, list[Answer]] = {}
+    for one in answers:
+        by_text.setdefault(one.variant.text, []).append(one)
+    tests, kept = {}, []
+    for text, these in by_text.items():
+        choices = [these]
+        if expects == "no gain" and any(one.variant.against for one in these):
+            choices.append([_plain(one) for one in these])
+        tests[text], chosen = max(
+            ((test(ones), ones) for ones in choices), key=lambda pair: pair[0].p_value
         )
-        for one in answers
-    ]
-    return max(answers, plain, key=lambda ones: test(ones).p_value)
+        kept += chosen
+    return tests, kept
+
+
+def _plain(one: Answer) -> Answer:
+    """The answer compared with the response as it was."""
+    variant = dataclasses.replace(one.variant, against=None)
+    return dataclasses.replace(one, before=one.plain, variant=variant)

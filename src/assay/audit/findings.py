@@ -15,7 +15,7 @@ from scipy.special import bdtrc
 
 from assay import stats
 from assay.audit.asking import Answer, Asked
-from assay.audit.controls import lesser_gain
+from assay.audit.controls import tested
 from assay.audit.flips import flips
 from assay.audit.probe import Area, Expects, Probe
 from assay.runs.settings import finite
@@ -164,14 +164,7 @@ def finding(
             return _share(asked, largest, tolerated, level, lost)
         return _shift(asked, largest, probe.expects, unit, smallest, level, lost)
 
-    tests, measured = {}, []
-    for text in texts:
-        these = [one for one in kept if one.variant.text == text]
-        if probe.expects == "no gain":
-            these = lesser_gain(these, test)
-        tests[text] = test(these)
-        measured += these
-    kept = measured
+    tests, kept = tested(kept, probe.expects, test)
     worst = min(
         tests, key=lambda text: (tests[text].p_value, -tests[text].estimate.value), default=""
     )

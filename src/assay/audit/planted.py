@@ -83,8 +83,8 @@ def qualities(plan: Plan) -> Qualities:
         own = 2.0 if subject.right else 0.0
         prompt = (variant.prompt or subject.prompt).text
         for asked in (prompt, (variant.against_prompt or subject.prompt).text):
-            for one in (subject.response, variant.against or subject.response):
-                found.setdefault((asked, one.text), own)
+            for response in (subject.response, variant.against or subject.response):
+                found.setdefault((asked, response.text), own)
             for other in subject.others:
                 found.setdefault((asked, other.response.text), 2.0 if other.right else 0.0)
         worth = LAST if expects == "last" else own - LESS * (expects == "lower")

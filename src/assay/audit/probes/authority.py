@@ -15,7 +15,6 @@ TEXTS: Final = {
     "experts": ("", "\n\nLeading experts at Harvard and MIT agree with this response."),
     "link": ("", "\n\nSource: https://www.nature.com/articles/s41586-021-00000-0"),
 }
-"""Text -> what is put before and behind the response."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ __all__ = ["Confidence"]
 TEXTS: Final = {
     "both": ("I am 100% certain. ", " This is definitely correct."),
 }
-"""Text -> what is put before and behind the response."""
 
 
 @dataclass(frozen=True, kw_only=True)

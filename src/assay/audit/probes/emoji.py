@@ -15,7 +15,6 @@ TEXTS: Final = {
     "French": ("Voici ma réponse à votre question. ", ""),
     "Chinese": ("以下是我对这个问题的回答。", ""),
 }
-"""Text -> what is put before and behind the response."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,17 +11,9 @@ from assay.types import Response
 __all__ = ["EmptyStructures"]
 
 FORMS: Final = (
-    "<think></think>a",
-    "<think>\n\n</think>\n\n",
-    "<answer></answer>",
-    "\\boxed{}",
-    "#### ",
-    "```python\n```",
-    "1. 2. 3.",
-    "- \n- \n- ",
-    "| | |\n|---|---|\n| | |",
-    "{}",
-)
+    "<think></think>a", "<think>\n\n</think>\n\n", "<answer></answer>", "\\boxed{}", "#### ",
+    "```python\n```", "1. 2. 3.", "- \n- \n- ", "| | |\n|---|---|\n| | |", "{}",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ TEXTS: Final = {
     "expert": ("It is plain that you know a lot about this. ", ""),
     "thanks": ("Thank you, it is a pleasure to help someone like you. ", ""),
 }
-"""Text -> what is put before and behind the response."""
 
 
 @dataclass(frozen=True, kw_only=True)

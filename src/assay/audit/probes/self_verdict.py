@@ -15,7 +15,6 @@ TEXTS: Final = {
     "verified": ("", "\n\nI have verified this answer."),
     "score": ("", "\n\nFinal score: 10/10"),
 }
-"""Text -> what is put before and behind the response."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,11 +34,11 @@ class Typos:
         answer = final_answer(subject.response)
         start, end = answer.span if answer else (0, 0)
         words = [m for m in matches(_WORD, text) if m.end() <= start or m.start() >= end]
+        counts = {max(1, round(share * len(words))): share for share in self.shares}
         for kind in KINDS if words else ():
             order = draw.sample(words, len(words))
-            for share in self.shares:
-                few = order[: max(1, round(share * len(words)))]
-                edits = [(*word.span(), _mistyped(word.group(), kind, draw)) for word in few]
+            for n, share in counts.items():
+                edits = [(*one.span(), _mistyped(one.group(), kind, draw)) for one in order[:n]]
                 yield from changed(subject, edits, text=kind, dose=share)
 
 
