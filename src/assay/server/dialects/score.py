@@ -3,7 +3,8 @@
 POST /v1/score {"model"?, "prompt": text | messages, "responses": [text | [steps] | messages |
 record], "reference"?, "tools"?} or {"groups": [{"prompt", "responses", ...}, ...]}; a record is a
 `Response` as JSON, such as {"steps", "finished": false}. The answer has `scores`, or `groups` of
-them, each {"value", "steps"?, "spans"?, "std"?, "parts"?} or {"unscored": reason}.
+them, each a `Score` as JSON, {"value", "steps"?, "spans"?, "std"?, "parts"?, "weights"?,
+"critique"?}, or {"unscored": reason}.
 With "return_token_ids" or "return_logits" each has `token_ids` or `logits` (of its steps, before
 link and aggregation) besides, and the answer the `readout` that makes scores of them.
 """
@@ -100,15 +101,10 @@ def score_json(score: Score | Unscored, response: Response) -> dict[str, Any]:
     """Return a score as JSON, each step with its place in the text, in characters."""
     if isinstance(score, Unscored):
         return {"unscored": score.reason}
-    row: dict[str, Any] = {"value": score.value}
+    row = score.model_dump(mode="json", exclude_defaults=True)
     if score.steps:
-        row["steps"] = list(score.steps)
         ends = accumulate(map(len, response.steps), initial=0)
         row["spans"] = [list(span) for span in pairwise(ends)]
-    if score.std is not None:
-        row["std"] = score.std
-    if score.parts:
-        row["parts"] = dict(score.parts)
     return row
 
 
