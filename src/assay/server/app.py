@@ -150,8 +150,9 @@ class _Serving:
             return JSONResponse({"error": {"message": "the server ends"}}, 503)
         except Refused:
             raise
-        except DataError as error:
-            # About what was asked: other errors may tell what is nobody's business.
+        except (ConfigError, DataError) as error:
+            # About what was asked, so it would fail again; other errors may tell what is nobody's
+            # business.
             raise Refused("", str(error), status=422) from error
 
     async def _written(
@@ -174,8 +175,6 @@ class _Serving:
             assert model.answerer is not None
             work = inquiry_work(asked, model.answerer)
             ((found,),) = await model.batcher.ask([work], request.state.client)
-            if isinstance(found, Refused):
-                raise found
             self._count(model, [one.answer for one in found], request)
             return dialect.write(asked, found, about)
         assert isinstance(dialect, Dialect)
