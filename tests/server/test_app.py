@@ -13,7 +13,6 @@ from assay.scorers.baselines import Longest
 from assay.types import Group, Score, Unscored
 from tests.server.running import post, running
 
-
 FAILURES = {
     "crash": ValueError("crash"),
     "few": ConfigError("calls is 1, and 2 responses take 2"),

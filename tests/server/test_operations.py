@@ -236,7 +236,7 @@ def test_kept_prompts_are_checked_before_they_are_served(monkeypatch: pytest.Mon
         return [row + float(memory.spared > spared) for row in rows]
 
     monkeypatch.setattr(Memory, "hidden", stale)
-    with pytest.raises(BackendError, match="behind kept prompts.*--prompt-tokens 0"):
+    with pytest.raises(BackendError, match=r"behind kept prompts.*--prompt-tokens 0"):
         selfcheck.self_check("rm", scorer)
     assert selfcheck.self_check("rm", LocalScorer(model)) is not None
 

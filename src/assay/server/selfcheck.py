@@ -58,8 +58,8 @@ def self_check(name: str, scorer: Scorer) -> float | None:
                 also = ", --prompt-tokens 0" * (way != "in batches")
                 raise BackendError(
                     f"{name} is not served: its scores differ by {difference:.3g} between requests"
-                    f" one by one and {way}, and {limit:.2g} are allowed; try --dtype float32{also},"
-                    " or --no-self-check to serve it as it is"
+                    f" one by one and {way}, and {limit:.2g} are allowed; try --dtype"
+                    f" float32{also}, or --no-self-check to serve it as it is"
                 )
         worst = max(worst or 0.0, *ways.values())
     return worst
