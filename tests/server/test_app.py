@@ -123,6 +123,6 @@ def test_what_is_no_path_is_refused_in_the_shape_of_all_errors() -> None:
     with running({"rm": OfText()}) as url:
         no_path, no_method = post(f"{url}/v1/scores", {}), httpx2.get(f"{url}/v1/score")
     assert (no_path.status_code, no_method.status_code) == (404, 405)
-    assert "/openapi.json" in no_path.json()["error"]["message"]
+    assert "/docs" in no_path.json()["error"]["message"]
     assert "POST" in no_method.json()["error"]["message"]
     assert no_path.json()["error"]["field"] == no_method.json()["error"]["field"] == "path"

@@ -12,10 +12,13 @@ from assay.answerers.answered import Answered
 from assay.data.items import ANSWERS, CALLS, messages
 from assay.errors import DataError
 from assay.questions import Option, Question
-from assay.server.dialects import About, Refused
-from assay.server.dialects.fields import known, text
+from assay.server.dialects import About, Refused, Schema
+from assay.server.dialects import schemas as s
+from assay.server.dialects.fields import known, optional, text
 from assay.server.dialects.typed import (
     CONFIDENCE,
+    OWN,
+    SAID,
     Inquiry,
     TypedDialect,
     made,
@@ -30,16 +33,50 @@ from assay.types import Prompt, Unscored
 
 __all__ = ["DECISIONS"]
 
-KNOWN: Final = (
-    "model", "input", "questions", "prompt_cache_key", "prompt_cache_options", "safety_identifier"
-)  # fmt: skip
 LISTED: Final = {"predicate": None, "choice": "choices", "score": "levels"}
 """Types of questions, each with the key of its options."""
-PART: Final = ("type", "text", "data", "prompt_cache_breakpoint")
+PART: Final = s.record(
+    "type",
+    type=s.one_of("input_text", "input_json"),
+    text=s.TEXT,
+    data=s.ANY,
+    prompt_cache_breakpoint=s.ANY,
+)
+OPTIONS: Final[Mapping[str, Schema]] = {
+    "choices": s.request("value", value=s.either(s.TEXT, s.FLAG), description=s.TEXT),
+    "levels": s.request("label", label=s.TEXT, description=s.TEXT),
+}
+ASKED: Final[Mapping[str, Schema]] = {
+    kind: s.record(
+        f"type instructions {listed or ''}",
+        type={"const": kind},
+        name=s.TEXT,
+        instructions=s.either(s.TEXT, s.many(PART, 1)),
+        **({listed: s.many(OPTIONS[listed], 2)} if listed else {}),
+    )
+    for kind, listed in LISTED.items()
+}
+REQUEST: Final = s.request(
+    "input questions",
+    model=s.TEXT,
+    input=s.either(s.TEXT, s.many(s.OBJECT, 1)),
+    questions=s.many(s.either(*ASKED.values()), 1),
+    **dict.fromkeys(("prompt_cache_key", "prompt_cache_options", "safety_identifier"), s.ANY),
+)
+ANSWER: Final = s.record(
+    "type",
+    type=s.one_of(*LISTED, "refusal"),
+    name=s.nullable(s.TEXT),
+    probability=s.NUMBER,
+    probabilities=s.many(s.OBJECT),
+    choice=s.either(s.TEXT, s.FLAG),
+    x_reason=s.TEXT,
+    **OWN,
+)
 
 
 def _read(body: Mapping[str, Any]) -> Inquiry:
-    known(body, KNOWN)
+    known(body, REQUEST)
     asked = body.get("questions")
     if not isinstance(asked, list):
         raise Refused("questions", "must be a list of questions")
@@ -47,8 +84,8 @@ def _read(body: Mapping[str, Any]) -> Inquiry:
     return Inquiry(
         state=_state(body.get("input")),
         questions=tuple(_question(one, f"questions[{i}]") for i, one in enumerate(asked)),
-        model=text(body.get("model") or "", "model"),
-        settings={"named": ["name" in one for one in asked]},
+        model=optional(body, "model"),
+        settings={"named": [one.get("name") is not None for one in asked]},
     )
 
 
@@ -89,8 +126,8 @@ def _question(one: Any, field: str) -> Question:
     if not isinstance(kind, str) or kind not in LISTED:
         raise Refused(f"{field}.type", f"must be one of {', '.join(LISTED)}")
     listed = LISTED[kind]
-    _fields(one, ("type", "name", "instructions", *([listed] if listed else [])), field)
-    name = text(one["name"], f"{field}.name") if "name" in one else ""
+    known(one, ASKED[kind], f"{field}.")
+    name = optional(one, "name", f"{field}.")
     asked = _instructions(one.get("instructions"), f"{field}.instructions")
     if listed is None:
         return Question.predicate(asked, name=name)
@@ -102,21 +139,13 @@ def _question(one: Any, field: str) -> Question:
     return made(kind, asked, options, name, place)
 
 
-def _fields(one: Mapping[str, Any], there: Sequence[str], field: str) -> None:
-    """Raise `Refused` for a key that is none of a part's."""
-    try:
-        known(one, there)
-    except Refused as error:
-        raise Refused(f"{field}.{error.field}", error.reason) from None
-
-
 def _option(one: Mapping[str, Any], kind: str, field: str) -> Option:
     key = "value" if kind == "choice" else "label"
     name = one.get(key)
     if not isinstance(name, str | bool) or (isinstance(name, bool) and kind == "score"):
         raise Refused(f"{field}.{key}", f"must be a text{' or a boolean' * (kind == 'choice')}")
-    _fields(one, (key, "description"), field)
-    return Option(name=name, description=text(one.get("description") or "", f"{field}.description"))
+    known(one, OPTIONS["choices" if kind == "choice" else "levels"], f"{field}.")
+    return Option(name=name, description=optional(one, "description", f"{field}."))
 
 
 def _instructions(given: Any, field: str) -> str:
@@ -132,7 +161,7 @@ def _part(part: Any, field: str) -> str:
     kind = part.get("type") if isinstance(part, dict) else None
     if kind not in ("input_text", "input_json"):
         raise Refused(field, "must be of type input_text or input_json; images are not read")
-    _fields(part, PART, field)
+    known(part, PART, f"{field}.")
     if kind == "input_json":
         return written(part.get("data"), f"{field}.data")
     return text(part.get("text"), f"{field}.text")
@@ -185,5 +214,12 @@ def _refused(error: Refused) -> tuple[dict[str, Any], int]:
 
 
 DECISIONS: Final = TypedDialect(
-    "/v1/decisions", "OpenAI: answer typed questions.", _read, _write, _refused
+    "/v1/decisions",
+    "OpenAI: answer typed questions.",
+    _read,
+    _write,
+    _refused,
+    REQUEST,
+    s.record("answers", answers=s.many(ANSWER), **SAID),
+    s.record("error", error=s.record(message=s.TEXT, type=s.TEXT, param=s.ANY, code=s.ANY)),
 )

@@ -1,13 +1,14 @@
 """Read the fields of a request, with errors that name the field."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from assay.errors import DataError
-from assay.server.dialects import Refused
+from assay.server.dialects import Refused, Schema
+from assay.server.dialects.schemas import UNUSED
 from assay.types import Group, Message, Prompt, Response
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "laid_out",
     "message",
     "messages",
+    "one_of",
+    "optional",
     "reference",
     "said",
     "text",
@@ -47,6 +50,11 @@ def text(value: Any, field: str) -> str:
     return value
 
 
+def optional(body: Mapping[str, Any], key: str, at: str = "") -> str:
+    """Return a field that is a text; "" where it is null or not there. at: as in `known`."""
+    return "" if body.get(key) is None else text(body[key], f"{at}{key}")
+
+
 def texts(value: Any, field: str) -> list[str]:
     """Return a list of texts. Raises `Refused` where it is none."""
     if not isinstance(value, list):
@@ -64,20 +72,25 @@ def flag(body: Mapping[str, Any], field: str, default: bool = False) -> bool:
     return value
 
 
-def known(
-    body: Mapping[str, Any], fields: Collection[str], refused: Mapping[str, str] | None = None
-) -> None:
-    """Raise `Refused` for a field that is not known, or is and cannot be honoured.
+def one_of(body: Mapping[str, Any], field: str, there: Sequence[str]) -> str:
+    """Return a field that is one of a few words; the first where it is null or not there."""
+    value = body.get(field)
+    if value is not None and value not in there:
+        raise Refused(field, f"must be one of {', '.join(there)}, got {value!r}")
+    return value or there[0]
 
-    refused: reasons, for fields that are given a value other than null or false.
+
+def known(body: Mapping[str, Any], schema: Schema, at: str = "") -> None:
+    """Raise `Refused` for a field that a schema does not have, or that cannot be honoured.
+
+    at: the place of the body, such as "questions[0].".
     """
-    refused = refused or {}
+    fields = schema["properties"]
     for key, value in body.items():
-        if key in refused:
-            if value is not None and value is not False:
-                raise Refused(key, refused[key])
-        elif key not in fields:
-            raise Refused(key, f"is no field; there is {', '.join(sorted({*fields, *refused}))}")
+        if key not in fields:
+            raise Refused(f"{at}{key}", f"is no field; there is {', '.join(sorted(fields))}")
+        if fields[key].get("enum") is UNUSED and value is not None and value is not False:
+            raise Refused(f"{at}{key}", fields[key]["description"])
 
 
 def message(value: Any, field: str) -> Message:

@@ -15,11 +15,25 @@ from typing import Any, Final
 
 from assay.errors import DataError
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
+from assay.server.dialects import schemas as s
 from assay.server.dialects.fields import known, message, messages, reference
 from assay.server.dialects.numbers import flat
 from assay.types import Group, Message, Prompt, Response
 
 __all__ = ["COMPARE", "VERIFY"]
+
+ROLLOUT: Final = s.extended(s.record("output", output=s.either(s.TEXT, s.many(s.OBJECT))))
+ASKED: Final = s.extended(
+    s.record("input", input=s.either(s.TEXT, s.many(s.OBJECT)), instructions=s.ANY, tools=s.ANY)
+)
+COMPARED: Final = s.refusing(
+    s.request(
+        "conversation_history response_objs",
+        conversation_history=s.MESSAGES,
+        response_objs=s.many(ROLLOUT),
+    ),
+    {"principle": "a scorer is served with its own instructions; leave it out"},
+)
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
@@ -48,8 +62,7 @@ def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
 
 
 def _read_compare(body: Mapping[str, Any]) -> Asked:
-    refused = {"principle": "a scorer is served with its own instructions; leave it out"}
-    known(body, ("conversation_history", "response_objs"), refused)
+    known(body, COMPARED)
     history = messages(body.get("conversation_history"), "conversation_history")
     given = body.get("response_objs")
     if not isinstance(given, list):
@@ -107,7 +120,26 @@ def _object(value: Any, field: str) -> Mapping[str, Any]:
     return value
 
 
-VERIFY: Final = Dialect("/verify", "NeMo Gym: reward one rollout.", _read, _write)
+VERIFY: Final = Dialect(
+    "/verify",
+    "NeMo Gym: reward one rollout.",
+    _read,
+    _write,
+    s.extended(
+        s.request(
+            "responses_create_params response",
+            responses_create_params=ASKED,
+            response=ROLLOUT,
+            expected_answer=s.REFERENCE,
+        )
+    ),
+    s.extended(s.record("reward", reward=s.NUMBER, reward_components=s.OBJECT)),
+)
 COMPARE: Final = Dialect(
-    "/compare", "NeMo Gym: reward several responses to one prompt.", _read_compare, _write_compare
+    "/compare",
+    "NeMo Gym: reward several responses to one prompt.",
+    _read_compare,
+    _write_compare,
+    COMPARED,
+    s.record("rewards", rewards=s.NUMBERS, comparison_results=s.ANY, metrics=s.ANY),
 )

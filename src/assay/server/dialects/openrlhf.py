@@ -11,15 +11,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
+from assay.server.dialects import schemas as s
 from assay.server.dialects.fields import known, laid_out, reference, texts
 from assay.server.dialects.numbers import flat
 from assay.types import Score
 
 __all__ = ["OPENRLHF"]
 
+REQUEST: Final = s.request(
+    "query",
+    query=s.TEXTS,
+    prompts=s.many(s.nullable(s.TEXT)),
+    labels=s.many(s.nullable(s.REFERENCE)),
+)
+
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, ("query", "prompts", "labels"))
+    known(body, REQUEST)
     queries = texts(body.get("query"), "query")
     prompts = _beside(body, "prompts", len(queries))
     labels = _beside(body, "labels", len(queries))
@@ -60,4 +68,16 @@ def _logs(scores: Sequence[Score]) -> dict[str, list[float]]:
     }
 
 
-OPENRLHF: Final = Dialect("/get_reward", "OpenRLHF: score texts as they are.", _read, _write)
+OPENRLHF: Final = Dialect(
+    "/get_reward",
+    "OpenRLHF: score texts as they are.",
+    _read,
+    _write,
+    REQUEST,
+    s.record(
+        "rewards scores extra_logs",
+        rewards=s.NUMBERS,
+        scores=s.NUMBERS,
+        extra_logs={"type": "object", "additionalProperties": s.NUMBERS},
+    ),
+)

@@ -15,29 +15,51 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from assay.server.dialects import About, Asked, Dialect, Refused, Scores
-from assay.server.dialects.fields import flag, message, text
+from assay.models.readout import Readout
+from assay.server.dialects import About, Asked, Dialect, Refused, Schema, Scores
+from assay.server.dialects import schemas as s
+from assay.server.dialects.fields import flag, known, message, optional, text
 from assay.server.dialects.numbers import ids
 from assay.types import Group, Message, Prompt, Response, Score, Unscored
 
 __all__ = ["SCORE", "score_json"]
 
-KNOWN: Final = {
-    "model", "prompt", "responses", "reference", "tools", "meta", "groups", "id",
-    "return_token_ids", "return_logits",
+GROUP: Final[Mapping[str, Schema]] = {
+    "prompt": s.either(s.TEXT, s.MESSAGES),
+    "responses": s.many(s.either(s.TEXT, s.many(s.TEXT, 1), s.MESSAGES, s.named(Response))),
+    "reference": s.TEXT,
+    "tools": s.many(s.OBJECT),
+    "meta": s.OBJECT,
+    "id": s.TEXT,
+}
+HOW: Final[Mapping[str, Schema]] = {
+    "model": s.TEXT, "return_token_ids": s.FLAG, "return_logits": s.FLAG
 }  # fmt: skip
+ROW: Final = s.request("prompt responses", **GROUP)
+ONE: Final = s.request("prompt responses", **GROUP, **HOW)
+SEVERAL: Final = s.request("groups", groups=s.many(ROW), **HOW)
+SCORES: Final = s.many(
+    s.either(
+        s.record(
+            "value",
+            **Score.model_json_schema()["properties"],
+            spans=s.many(s.IDS),
+            token_ids=s.IDS,
+            logits=s.NUMBERS,
+        ),
+        s.record("unscored", unscored=s.TEXT, token_ids=s.IDS),
+    )
+)
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    for key in body:
-        if key not in KNOWN:
-            raise Refused(key, f"is no field; there is {', '.join(sorted(KNOWN))}")
-    model = text(body.get("model") or "", "model")
+    known(body, SEVERAL if "groups" in body else ONE)
+    model = optional(body, "model")
     more = tuple(key for key in ("return_token_ids", "return_logits") if flag(body, key))
     if "groups" not in body:
         return Asked(groups=(_group(body, ""),), model=model, settings={"more": more})
     rows = body["groups"]
-    if not isinstance(rows, list) or {"prompt", "responses"} & body.keys():
+    if not isinstance(rows, list):
         raise Refused("groups", "must be a list, in place of prompt and responses")
     groups = tuple(_group(row, f"groups[{i}].") for i, row in enumerate(rows))
     return Asked(groups=groups, model=model, settings={"groups": True, "more": more})
@@ -46,6 +68,8 @@ def _read(body: Mapping[str, Any]) -> Asked:
 def _group(row: Any, before: str) -> Group:
     if not isinstance(row, Mapping):
         raise Refused(before.rstrip("."), "must be an object with prompt and responses")
+    if before:
+        known(row, ROW, before)
     given = row.get("prompt")
     if isinstance(given, str):
         messages: tuple[Message, ...] = (Message(role="user", content=given),)
@@ -63,7 +87,7 @@ def _group(row: Any, before: str) -> Group:
         messages=messages,
         reference=None if reference is None else text(reference, f"{before}reference"),
         tools=_tools(row.get("tools"), f"{before}tools"),
-        id=text(row.get("id") or "", f"{before}id"),
+        id=optional(row, "id", before),
         meta=meta or {},
     )
     made = (_response(one, f"{before}responses[{i}]") for i, one in enumerate(responses))
@@ -139,4 +163,19 @@ def _rows(group: Group, scores: Sequence[Score | Unscored]) -> list[dict[str, An
     return [score_json(*pair) for pair in zip(scores, group.responses, strict=True)]
 
 
-SCORE: Final = Dialect("/v1/score", "Assay: score responses to prompts.", _read, _write)
+def _answered(required: str, **found: Schema) -> Schema:
+    about = dict.fromkeys(("id", "object", "model", "fingerprint"), s.TEXT)
+    return s.record(required, **about, readout=s.named(Readout), **found)
+
+
+SCORE: Final = Dialect(
+    "/v1/score",
+    "Assay: score responses to prompts.",
+    _read,
+    _write,
+    s.either(ONE, SEVERAL),
+    s.either(
+        _answered("scores", scores=SCORES),
+        _answered("groups", groups=s.many(s.record("scores", scores=SCORES))),
+    ),
+)

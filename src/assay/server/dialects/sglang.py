@@ -14,8 +14,19 @@ SGLang's /v1/classify is left out: there a softmax over one logit makes every sc
 from collections.abc import Mapping
 from typing import Any, Final
 
-from assay.server.dialects import About, Asked, Dialect, Refused, Scores
-from assay.server.dialects.fields import Given, flag, inputs, known, laid_out, said, text
+from assay.server.dialects import About, Asked, Dialect, Refused, Schema, Scores
+from assay.server.dialects import schemas as s
+from assay.server.dialects.fields import (
+    Given,
+    flag,
+    inputs,
+    known,
+    laid_out,
+    one_of,
+    optional,
+    said,
+    text,
+)
 from assay.server.dialects.numbers import encoded, ids, of_responses, of_steps, usage
 from assay.types import Group, Message, Prompt, Response
 
@@ -23,7 +34,9 @@ __all__ = ["CLASSIFY", "EMBEDDINGS", "NATIVE", "SGLANG_SCORE"]
 
 NATIVE: Final = ("text", "input_ids")
 """Fields by which a body is SGLang's, on a path that vLLM has too."""
-IGNORED: Final = ("rid", "priority", "user", "routing_key", "log_metrics", "background")
+IGNORED: Final[Mapping[str, Schema]] = dict.fromkeys(
+    "rid priority user routing_key log_metrics background".split(), s.ANY
+)
 """Fields that change no score."""
 NO_HIDDEN: Final = "states of the model are not given out"
 TEXTS: Final = "texts and token ids only"
@@ -47,10 +60,43 @@ SCORING: Final = {
     "return_pooled_hidden_states": NO_HIDDEN,
     "return_token_logprobs": "this is no language model; leave it out",
 }
+ASKED: Final = s.refusing(
+    s.request(
+        text=s.either(s.TEXT, s.TEXTS),
+        input_ids=s.either(s.IDS, s.many(s.IDS)),
+        return_prompt_token_ids=s.FLAG,
+        **IGNORED,
+    ),
+    PLAIN,
+)
+EMBEDDED: Final = s.refusing(
+    s.request(
+        "input",
+        model=s.TEXT,
+        input=s.INPUTS,
+        encoding_format=s.one_of("float", "base64"),
+        **IGNORED,
+    ),
+    PLAIN,
+)
+SCORED: Final = s.refusing(
+    s.request(
+        "items",
+        query=s.either(s.TEXT, s.IDS),
+        items=s.either(s.TEXT, s.TEXTS, s.many(s.IDS)),
+        item_first=s.FLAG,
+        score_extraction_token=s.TEXT,
+        apply_softmax=s.FLAG,
+        temperature={"const": 1},
+        model=s.TEXT,
+        **IGNORED,
+    ),
+    SCORING,
+)
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, (*NATIVE, "return_prompt_token_ids", *IGNORED), PLAIN)
+    known(body, ASKED)
     if ("text" in body) == ("input_ids" in body):
         raise Refused("text", "must be given, or input_ids in its place")
     field = "text" if "text" in body else "input_ids"
@@ -82,12 +128,10 @@ def _write(asked: Asked, scores: Scores, about: About) -> Any:
 
 
 def _read_embeddings(body: Mapping[str, Any]) -> Asked:
-    known(body, ("model", "input", "encoding_format", *IGNORED), PLAIN)
-    form = body.get("encoding_format") or "float"
-    if form not in ("float", "base64"):
-        raise Refused("encoding_format", f"must be float or base64, got {form!r}")
+    known(body, EMBEDDED)
+    form = one_of(body, "encoding_format", ("float", "base64"))
     groups = tuple(map(laid_out, inputs(body.get("input"), "input")))
-    model = text(body.get("model") or "", "model")
+    model = optional(body, "model")
     return Asked(groups=groups, model=model, settings={"items": "input[{}]", "form": form})
 
 
@@ -107,9 +151,8 @@ def _write_embeddings(asked: Asked, scores: Scores, about: About) -> dict[str, A
 
 
 def _read_score(body: Mapping[str, Any]) -> Asked:
-    fields = "query items item_first score_extraction_token apply_softmax temperature model"
-    known(body, (*fields.split(), *IGNORED), SCORING)
-    if body.get("temperature") not in (None, 1, 1.0):
+    known(body, SCORED)
+    if body.get("temperature") is True or body.get("temperature") not in (None, 1):
         raise Refused("temperature", "is of a softmax over labels; leave it out")
     first, given = flag(body, "item_first"), body.get("items")
     items = inputs(given, "items") if given is not None else []
@@ -125,7 +168,7 @@ def _read_score(body: Mapping[str, Any]) -> Asked:
     responses = tuple(_joined(query, item, first) for item in items)
     question = (Message(role="user", content=query),) if isinstance(query, str) and query else ()
     group = Group(prompt=Prompt(messages=question), responses=responses)
-    return Asked(groups=(group,), model=text(body.get("model") or "", "model"), settings=settings)
+    return Asked(groups=(group,), model=optional(body, "model"), settings=settings)
 
 
 def _query(value: Any, items: list[Given]) -> Given:
@@ -168,10 +211,46 @@ def _write_score(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
     }
 
 
-CLASSIFY: Final = Dialect("/classify", "SGLang: score texts or token ids.", _read, _write)
+ROW: Final = s.record(
+    "embedding meta_info",
+    embedding=s.NUMBERS,
+    meta_info=s.record(id=s.TEXT, prompt_tokens=s.nullable(s.COUNT), activation=s.ACTIVATION),
+    prompt_token_ids=s.IDS,
+)
+SAID: Final[Mapping[str, Schema]] = {
+    "model": s.TEXT, "object": s.TEXT, "usage": s.USAGE, "activation": s.ACTIVATION
+}  # fmt: skip
+CLASSIFY: Final = Dialect(
+    "/classify",
+    "SGLang: score texts or token ids.",
+    _read,
+    _write,
+    ASKED,
+    s.either(ROW, s.many(ROW)),
+)
 EMBEDDINGS: Final = Dialect(
-    "/v1/embeddings", "SGLang: scores in place of embeddings.", _read_embeddings, _write_embeddings
+    "/v1/embeddings",
+    "SGLang: scores in place of embeddings.",
+    _read_embeddings,
+    _write_embeddings,
+    EMBEDDED,
+    s.record(
+        "data",
+        data=s.many(s.record(embedding=s.either(s.TEXT, s.NUMBERS), index=s.COUNT, object=s.TEXT)),
+        **SAID,
+    ),
 )
 SGLANG_SCORE: Final = Dialect(
-    "/v1/score", "SGLang: score items behind a query.", _read_score, _write_score
+    "/v1/score",
+    "SGLang: score items behind a query.",
+    _read_score,
+    _write_score,
+    SCORED,
+    s.record(
+        "scores",
+        scores=s.many(s.either(s.NUMBERS, s.many(s.NUMBERS))),
+        pooled_hidden_states=s.ANY,
+        token_logprobs=s.ANY,
+        **SAID,
+    ),
 )

@@ -14,9 +14,12 @@ from assay.answerers.answered import Answered
 from assay.answerers.dialects.table import DIALECTS
 from assay.questions import Option, Question
 from assay.server.dialects import About, Refused
-from assay.server.dialects.fields import text
+from assay.server.dialects import schemas as s
+from assay.server.dialects.fields import optional
 from assay.server.dialects.typed import (
     CONFIDENCE,
+    OWN,
+    SAID,
     Inquiry,
     TypedDialect,
     made,
@@ -39,6 +42,23 @@ UNASKED: Final = {
 }
 """What is asked where there are no instructions: the criteria say what it is about."""
 LEVELS: Final = DIALECTS["systemone"].most_levels or 0
+WRITTEN: Final = s.either(s.TEXT, s.OBJECT, s.many(s.ANY))
+"""A text, or what is shown as JSON."""
+QUESTION: Final = s.record(
+    "type",
+    type=s.one_of(*KINDS),
+    instructions=s.nullable(WRITTEN),
+    criteria=s.either(s.OBJECT, s.many(WRITTEN), {"type": "null"}),
+)
+ANSWER: Final = s.record(
+    "type",
+    type=s.one_of(*KINDS),
+    noul=s.NUMBER,
+    choice=s.TEXT,
+    legend=s.OBJECT,
+    probabilities={"type": "object", "additionalProperties": s.NUMBER},
+    **OWN,
+)
 ERRORS: Final = {
     401: "authentication_error",
     403: "permission_error",
@@ -58,7 +78,7 @@ def _read(body: Mapping[str, Any]) -> Inquiry:
     return Inquiry(
         state=Prompt.of(written(body.get("state"), "state")),
         questions=tuple(_question(id, one, f"questions.{id}") for id, one in asked.items()),
-        model=text(body.get("model") or "", "model"),
+        model=optional(body, "model"),
         settings={"criteria": {id: one.get("criteria") for id, one in asked.items()}},
     )
 
@@ -162,5 +182,15 @@ SYSTEM_ONE: Final = TypedDialect(
     _read,
     _write,
     _refused,
+    s.extended(
+        s.request(
+            "state questions",
+            model=s.TEXT,
+            state=WRITTEN,
+            questions={"type": "object", "additionalProperties": QUESTION, "minProperties": 1},
+        )
+    ),
+    s.record("answers", answers={"type": "object", "additionalProperties": ANSWER}, **SAID),
+    s.record("detail", detail=s.either(s.OBJECT, s.many(s.OBJECT))),
     alias="jev-latest",
 )

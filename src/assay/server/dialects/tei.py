@@ -10,16 +10,27 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
+from assay.server.dialects import schemas as s
 from assay.server.dialects.fields import flag, known, laid_out, texts
 from assay.server.dialects.numbers import of_responses
 from assay.types import Group, Prompt, Response
 
 __all__ = ["PREDICT"]
 
+REQUEST: Final = s.refusing(
+    s.request(
+        "inputs",
+        inputs=s.either(s.TEXT, s.TEXTS, s.many(s.TEXTS)),
+        raw_scores=s.FLAG,
+        truncation_direction=s.ANY,
+    ),
+    {"truncate": "nothing is truncated; a text that is too long is an error"},
+)
+CLASSES: Final = s.many(s.record("score label", score=s.NUMBER, label=s.TEXT))
+
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    reason = {"truncate": "nothing is truncated; a text that is too long is an error"}
-    known(body, ("inputs", "raw_scores", "truncation_direction"), reason)
+    known(body, REQUEST)
     given = body.get("inputs")
     batch = isinstance(given, list) and bool(given) and isinstance(given[0], list)
     if batch and isinstance(given, list):
@@ -54,4 +65,11 @@ def _by_score(pair: tuple[int, float]) -> float:
     return -pair[1]
 
 
-PREDICT: Final = Dialect("/predict", "TEI: score texts or pairs.", _read, _write)
+PREDICT: Final = Dialect(
+    "/predict",
+    "TEI: score texts or pairs.",
+    _read,
+    _write,
+    REQUEST,
+    s.either(CLASSES, s.many(CLASSES)),
+)
