@@ -199,7 +199,11 @@ CHOICE = {"type": "choice", "instructions": "?", "choices": [{"value": str(i)} f
         (openai({"type": "predicate"}), 400, "questions[0].instructions"),
         (openai({"type": "predicate", "instructions": " "}), 400, "questions[0].instructions"),
         (openai(CHOICE), 400, "questions[0].choices"),
-        (openai({**CHOICE, "choices": [{"value": 1}]}), 400, "questions[0].choices[0].value"),
+        (
+            openai({**CHOICE, "choices": [{"value": 1}, {"value": "a"}]}),
+            400,
+            "questions[0].choices[0].value",
+        ),
         (openai({**CHOICE, "choices": [{"value": "a"}] * 2}), 400, "questions[0].choices"),
         (openai(OPENAI[0], input=[]), 400, "input"),
         (openai(OPENAI[0], input=[{"type": "image"}]), 400, "input"),

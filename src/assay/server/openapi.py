@@ -1,7 +1,6 @@
 """What the server takes and answers, as an OpenAPI document and as a page."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 from typing import Any, Final
@@ -17,7 +16,7 @@ from assay.server.dialects import schemas as s
 from assay.server.dialects.typed import TypedDialect
 from assay.types import Response
 
-__all__ = ["document", "page", "words"]
+__all__ = ["document", "page"]
 
 TITLE: Final = "Assay reward server"
 ABOUT: Final = (
@@ -25,10 +24,6 @@ ABOUT: Final = (
     " /models/NAME before any path here. A request may bring its key as a bearer."
 )
 ERROR: Final = s.record("error", error=s.record("message", message=s.TEXT, field=s.TEXT))
-WORDS: Final = {
-    "string": "text", "integer": "whole number", "number": "number", "boolean": "true or false",
-    "object": "object", "array": "list", "null": "",
-}  # fmt: skip
 
 
 def document(routes: Sequence[BaseRoute], dialects: Sequence[Dialect | TypedDialect]) -> Any:
@@ -94,38 +89,14 @@ def _blocks(path: str, operation: Mapping[str, Any]) -> list[html.Block]:
     return [
         html.Paragraph(operation["summary"]),
         *examples,
-        *(_table(schema, "Request") for schema in _branches(asked["schema"])),
-        html.Details("Answer", [_table(schema, "Answer") for schema in _branches(answer)]),
+        *(_table(schema, "Request") for schema in s.branches(asked["schema"])),
+        html.Details("Answer", [_table(schema, "Answer") for schema in s.branches(answer)]),
     ]
 
 
 def _table(schema: Schema, caption: str) -> html.Block:
     if not (fields := schema.get("properties")):
-        return html.Paragraph(f"{caption}: {words(schema)}.")
+        return html.Paragraph(f"{caption}: {s.words(schema)}.")
     required = schema["required"]
-    rows = [(key, words(one), "yes" * (key in required)) for key, one in fields.items()]
+    rows = [(key, s.words(one), "yes" * (key in required)) for key, one in fields.items()]
     return html.Table(["field", "what", "required"], rows, caption, words=True)
-
-
-def _branches(schema: Schema) -> list[Schema]:
-    if "anyOf" not in schema:
-        return [schema]
-    return [one for each in schema["anyOf"] for one in _branches(each)]
-
-
-def words(schema: Schema) -> str:
-    """Return what a schema takes, in words: "text or list of texts"."""
-    if schema.get("enum") == s.UNUSED:
-        return f"not taken: {schema['description']}"
-    if "anyOf" in schema:
-        found = [words(one) for one in _branches(schema)]
-        return " or ".join(dict.fromkeys(word for word in found if word))
-    if "enum" in schema or "const" in schema:
-        return " or ".join(map(str, schema.get("enum", [schema.get("const")])))
-    if "$ref" in schema:
-        return f"{schema['$ref'].rpartition('/')[2]} (components)"
-    kind = WORDS.get(schema.get("type", ""), "anything")
-    if "items" in schema:
-        inner = words(schema["items"])
-        return "list of " + re.sub(r"^(whole number|text|number|object|list)", r"\1s", inner)
-    return kind

@@ -14,7 +14,6 @@ from assay.errors import DataError
 from assay.questions import Option, Question
 from assay.server.dialects import About, Refused, Schema
 from assay.server.dialects import schemas as s
-from assay.server.dialects.fields import known, optional, text
 from assay.server.dialects.typed import (
     CONFIDENCE,
     OWN,
@@ -76,15 +75,13 @@ ANSWER: Final = s.record(
 
 
 def _read(body: Mapping[str, Any]) -> Inquiry:
-    known(body, REQUEST)
-    asked = body.get("questions")
-    if not isinstance(asked, list):
-        raise Refused("questions", "must be a list of questions")
+    body = s.taken(body, REQUEST)
+    asked = body["questions"]
     some(len(asked), "questions")
     return Inquiry(
-        state=_state(body.get("input")),
+        state=_state(body["input"]),
         questions=tuple(_question(one, f"questions[{i}]") for i, one in enumerate(asked)),
-        model=optional(body, "model"),
+        model=body.get("model", ""),
         settings={"named": [one.get("name") is not None for one in asked]},
     )
 
@@ -93,8 +90,6 @@ def _state(given: Any) -> Prompt:
     """The input as a conversation; data in it as JSON."""
     if isinstance(given, str):
         return Prompt.of(given)
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given) or not given:
-        raise Refused("input", "must be a text, or a list of items, one at least")
     called: set[Any] = set()
     for i, item in enumerate(given):
         if item.get("type") in CALLS:
@@ -121,50 +116,31 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**item, "content": parts}
 
 
-def _question(one: Any, field: str) -> Question:
-    kind = one.get("type") if isinstance(one, dict) else None
-    if not isinstance(kind, str) or kind not in LISTED:
-        raise Refused(f"{field}.type", f"must be one of {', '.join(LISTED)}")
-    listed = LISTED[kind]
-    known(one, ASKED[kind], f"{field}.")
-    name = optional(one, "name", f"{field}.")
-    asked = _instructions(one.get("instructions"), f"{field}.instructions")
-    if listed is None:
+def _question(one: Mapping[str, Any], field: str) -> Question:
+    kind, name = one["type"], one.get("name") or ""
+    asked = _instructions(one["instructions"], f"{field}.instructions")
+    if (listed := LISTED[kind]) is None:
         return Question.predicate(asked, name=name)
-    given = one.get(listed)
-    place = f"{field}.{listed}"
-    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
-        raise Refused(place, "must be a list of objects")
-    options = [_option(each, kind, f"{place}[{i}]") for i, each in enumerate(given)]
-    return made(kind, asked, options, name, place)
-
-
-def _option(one: Mapping[str, Any], kind: str, field: str) -> Option:
     key = "value" if kind == "choice" else "label"
-    name = one.get(key)
-    if not isinstance(name, str | bool) or (isinstance(name, bool) and kind == "score"):
-        raise Refused(f"{field}.{key}", f"must be a text{' or a boolean' * (kind == 'choice')}")
-    known(one, OPTIONS["choices" if kind == "choice" else "levels"], f"{field}.")
-    return Option(name=name, description=optional(one, "description", f"{field}."))
+    options = [Option(name=o[key], description=o.get("description") or "") for o in one[listed]]
+    return made(kind, asked, options, name, f"{field}.{listed}")
 
 
-def _instructions(given: Any, field: str) -> str:
+def _instructions(given: str | list[Any], field: str) -> str:
     """A question's text, of which a list has parts."""
     if isinstance(given, list):
         given = "\n".join(_part(part, f"{field}[{i}]") for i, part in enumerate(given))
-    if not text(given, field).strip():
+    if not given.strip():
         raise Refused(field, "is empty; say what is asked")
-    return str(given)
+    return given
 
 
-def _part(part: Any, field: str) -> str:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind not in ("input_text", "input_json"):
-        raise Refused(field, "must be of type input_text or input_json; images are not read")
-    known(part, PART, f"{field}.")
-    if kind == "input_json":
+def _part(part: Mapping[str, Any], field: str) -> str:
+    if part["type"] == "input_json":
         return written(part.get("data"), f"{field}.data")
-    return text(part.get("text"), f"{field}.text")
+    if "text" not in part:
+        raise Refused(f"{field}.text", "is not there")
+    return str(part["text"])
 
 
 def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:

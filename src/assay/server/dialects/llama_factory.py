@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
 from assay.server.dialects import schemas as s
-from assay.server.dialects.fields import known, laid_out, optional, texts
+from assay.server.dialects.fields import laid_out
 from assay.server.dialects.numbers import ids, of_responses
 
 __all__ = ["LLAMA_FACTORY"]
@@ -21,16 +21,10 @@ REQUEST: Final = s.request(
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, REQUEST)
-    given = texts(body.get("messages"), "messages")
-    if not given:
-        raise Refused("messages", "must hold one text at least")
-    most = body.get("max_length")
-    if most is not None and (type(most) is not int or most < 1):
-        raise Refused("max_length", f"must be a whole number from 1 on, got {most!r}")
-    settings = {"items": "messages[{}]", "max_length": most}
-    model = optional(body, "model")
-    return Asked(groups=tuple(map(laid_out, given)), model=model, settings=settings)
+    body = s.taken(body, REQUEST)
+    settings = {"items": "messages[{}]", "max_length": body.get("max_length")}
+    groups = tuple(map(laid_out, body["messages"]))
+    return Asked(groups=groups, model=body.get("model", ""), settings=settings)
 
 
 def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from assay.errors import DataError
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
 from assay.server.dialects import schemas as s
-from assay.server.dialects.fields import known, message, messages, reference
+from assay.server.dialects.fields import message, messages, reference
 from assay.server.dialects.numbers import flat
 from assay.types import Group, Message, Prompt, Response
 
@@ -24,7 +24,20 @@ __all__ = ["COMPARE", "VERIFY"]
 
 ROLLOUT: Final = s.extended(s.record("output", output=s.either(s.TEXT, s.many(s.OBJECT))))
 ASKED: Final = s.extended(
-    s.record("input", input=s.either(s.TEXT, s.many(s.OBJECT)), instructions=s.ANY, tools=s.ANY)
+    s.record(
+        "input",
+        input=s.either(s.TEXT, s.many(s.OBJECT)),
+        instructions=s.ANY,
+        tools=s.nullable(s.many(s.OBJECT)),
+    )
+)
+VERIFIED: Final = s.extended(
+    s.request(
+        "responses_create_params response",
+        responses_create_params=ASKED,
+        response=ROLLOUT,
+        expected_answer=s.REFERENCE,
+    )
 )
 COMPARED: Final = s.refusing(
     s.request(
@@ -37,19 +50,20 @@ COMPARED: Final = s.refusing(
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    params = _object(body.get("responses_create_params"), "responses_create_params")
+    s.check(body, VERIFIED)
+    params = body["responses_create_params"]
     at = "responses_create_params."
-    said = _items(params.get("input"), f"{at}input")
+    said = _items(params["input"], f"{at}input")
     if not said:
         raise Refused(f"{at}input", "must hold a message")
     if (system := params.get("instructions")) is not None:
         said = [message({"role": "system", "content": system}, f"{at}instructions"), *said]
     prompt = Prompt(
         messages=tuple(said),
-        tools=_tools(params.get("tools"), f"{at}tools"),
-        reference=reference(body.get("expected_answer"), "expected_answer"),
+        tools=tuple(map(_tool, params.get("tools") or ())),
+        reference=reference(body, "expected_answer"),
     )
-    group = Group(prompt=prompt, responses=(_response(body.get("response"), "response"),))
+    group = Group(prompt=prompt, responses=(_response(body["response"], "response"),))
     return Asked(groups=(group,), settings={"items": "response", "body": body})
 
 
@@ -62,11 +76,9 @@ def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
 
 
 def _read_compare(body: Mapping[str, Any]) -> Asked:
-    known(body, COMPARED)
-    history = messages(body.get("conversation_history"), "conversation_history")
-    given = body.get("response_objs")
-    if not isinstance(given, list):
-        raise Refused("response_objs", "must be a list of responses")
+    s.check(body, COMPARED)
+    history = messages(body["conversation_history"], "conversation_history")
+    given = body["response_objs"]
     responses = tuple(_response(one, f"response_objs[{i}]") for i, one in enumerate(given))
     group = Group(prompt=Prompt(messages=history), responses=responses)
     return Asked(groups=(group,), settings={"items": "response_objs[{}]"})
@@ -77,10 +89,10 @@ def _write_compare(asked: Asked, scores: Scores, about: About) -> dict[str, Any]
     return {"rewards": rewards, "comparison_results": None, "metrics": None}
 
 
-def _response(value: Any, field: str) -> Response:
+def _response(value: Mapping[str, Any], field: str) -> Response:
     from assay.data.conversations import response
 
-    turns = _items(_object(value, field).get("output"), f"{field}.output")
+    turns = _items(value["output"], f"{field}.output")
     try:
         return response(turns)
     except DataError as error:
@@ -91,33 +103,17 @@ def _items(value: Any, field: str) -> list[Message]:
     """Read a text or the items of OpenAI's Responses API."""
     from assay.data.items import messages as read
 
-    if not isinstance(value, str | list):
-        raise Refused(field, "must be a text or a list of items")
     try:
         return read(value, field)
     except (DataError, ValueError) as error:
         raise Refused(field, str(error)) from error
 
 
-def _tools(value: Any, field: str) -> tuple[Mapping[str, Any], ...]:
-    """Definitions of tools as OpenAI's chat nests them."""
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
-        raise Refused(field, "must be a list of definitions")
-    flat = [one for one in value if one.get("type") == "function" and "function" not in one]
-    return tuple(
-        {"type": "function", "function": {k: v for k, v in one.items() if k != "type"}}
-        if one in flat
-        else one
-        for one in value
-    )
-
-
-def _object(value: Any, field: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise Refused(field, f"must be an object, got {type(value).__name__}")
-    return value
+def _tool(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A definition of a tool as OpenAI's chat nests it."""
+    if given.get("type") != "function" or "function" in given:
+        return given
+    return {"type": "function", "function": {k: v for k, v in given.items() if k != "type"}}
 
 
 VERIFY: Final = Dialect(
@@ -125,14 +121,7 @@ VERIFY: Final = Dialect(
     "NeMo Gym: reward one rollout.",
     _read,
     _write,
-    s.extended(
-        s.request(
-            "responses_create_params response",
-            responses_create_params=ASKED,
-            response=ROLLOUT,
-            expected_answer=s.REFERENCE,
-        )
-    ),
+    VERIFIED,
     s.extended(s.record("reward", reward=s.NUMBER, reward_components=s.OBJECT)),
 )
 COMPARE: Final = Dialect(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
 from assay.server.dialects import schemas as s
-from assay.server.dialects.fields import known, laid_out, reference, texts
+from assay.server.dialects.fields import laid_out
 from assay.server.dialects.numbers import flat
 from assay.types import Score
 
@@ -27,25 +27,21 @@ REQUEST: Final = s.request(
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, REQUEST)
-    queries = texts(body.get("query"), "query")
+    body = s.taken(body, REQUEST)
+    queries = body["query"]
     prompts = _beside(body, "prompts", len(queries))
     labels = _beside(body, "labels", len(queries))
-    groups = []
-    for i, (query, prompt, label) in enumerate(zip(queries, prompts, labels, strict=True)):
-        if prompt is not None and not isinstance(prompt, str):
-            raise Refused(f"prompts[{i}]", f"must be a text, got {type(prompt).__name__}")
-        right = reference(label, f"labels[{i}]")
-        groups.append(laid_out(query, prompt=prompt or "", reference=right))
-    return Asked(groups=tuple(groups), settings={"items": "query[{}]"})
+    groups = tuple(
+        laid_out(query, prompt=prompt or "", reference=None if label is None else str(label))
+        for query, prompt, label in zip(queries, prompts, labels, strict=True)
+    )
+    return Asked(groups=groups, settings={"items": "query[{}]"})
 
 
 def _beside(body: Mapping[str, Any], field: str, count: int) -> Sequence[Any]:
     """A list as long as the queries; nothing for each where it is not given."""
-    value = body.get(field)
-    if value is None:
-        return [None] * count
-    if not isinstance(value, list) or len(value) != count:
+    value: Sequence[Any] = body.get(field, [None] * count)
+    if len(value) != count:
         raise Refused(field, f"must be a list of {count}, one per query")
     return value
 
@@ -78,6 +74,6 @@ OPENRLHF: Final = Dialect(
         "rewards scores extra_logs",
         rewards=s.NUMBERS,
         scores=s.NUMBERS,
-        extra_logs={"type": "object", "additionalProperties": s.NUMBERS},
+        extra_logs=s.by_name(s.NUMBERS),
     ),
 )

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from assay.models.readout import Readout
 from assay.server.dialects import About, Asked, Dialect, Refused, Schema, Scores
 from assay.server.dialects import schemas as s
-from assay.server.dialects.fields import flag, known, message, optional, text
+from assay.server.dialects.fields import messages
 from assay.server.dialects.numbers import ids
 from assay.types import Group, Message, Prompt, Response, Score, Unscored
 
@@ -53,72 +53,44 @@ SCORES: Final = s.many(
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, SEVERAL if "groups" in body else ONE)
-    model = optional(body, "model")
-    more = tuple(key for key in ("return_token_ids", "return_logits") if flag(body, key))
-    if "groups" not in body:
-        return Asked(groups=(_group(body, ""),), model=model, settings={"more": more})
-    rows = body["groups"]
-    if not isinstance(rows, list):
-        raise Refused("groups", "must be a list, in place of prompt and responses")
-    groups = tuple(_group(row, f"groups[{i}].") for i, row in enumerate(rows))
-    return Asked(groups=groups, model=model, settings={"groups": True, "more": more})
+    several = "groups" in body
+    body = s.taken(body, SEVERAL if several else ONE)
+    more = tuple(key for key in ("return_token_ids", "return_logits") if body.get(key))
+    places = [(row, f"groups[{i}].") for i, row in enumerate(body["groups"])] if several else []
+    groups = tuple(_group(*each) for each in places or ([] if several else [(body, "")]))
+    settings = {"groups": several, "more": more}
+    return Asked(groups=groups, model=body.get("model", ""), settings=settings)
 
 
-def _group(row: Any, before: str) -> Group:
-    if not isinstance(row, Mapping):
-        raise Refused(before.rstrip("."), "must be an object with prompt and responses")
-    if before:
-        known(row, ROW, before)
-    given = row.get("prompt")
-    if isinstance(given, str):
-        messages: tuple[Message, ...] = (Message(role="user", content=given),)
-    elif isinstance(given, list) and given:
-        messages = tuple(message(one, f"{before}prompt[{i}]") for i, one in enumerate(given))
-    else:
-        raise Refused(f"{before}prompt", "must be a text or a list of messages")
-    responses = row.get("responses")
-    if not isinstance(responses, list):
-        raise Refused(f"{before}responses", "must be a list of texts or of lists of steps")
-    reference, meta = row.get("reference"), row.get("meta")
-    if meta is not None and not isinstance(meta, Mapping):
-        raise Refused(f"{before}meta", f"must be an object, got {type(meta).__name__}")
+def _group(row: Mapping[str, Any], before: str) -> Group:
+    given = row["prompt"]
     prompt = Prompt(
-        messages=messages,
-        reference=None if reference is None else text(reference, f"{before}reference"),
-        tools=_tools(row.get("tools"), f"{before}tools"),
-        id=optional(row, "id", before),
-        meta=meta or {},
+        messages=(
+            (Message(role="user", content=given),)
+            if isinstance(given, str)
+            else messages(given, f"{before}prompt")
+        ),
+        reference=row.get("reference"),
+        tools=tuple(row.get("tools") or ()),
+        id=row.get("id") or "",
+        meta=row.get("meta") or {},
     )
-    made = (_response(one, f"{before}responses[{i}]") for i, one in enumerate(responses))
+    made = (_response(one, f"{before}responses[{i}]") for i, one in enumerate(row["responses"]))
     return Group(prompt=prompt, responses=tuple(made))
 
 
 def _response(value: Any, field: str) -> Response:
     if isinstance(value, str):
         return Response.of(value)
-    if isinstance(value, list) and value and all(isinstance(step, str) for step in value):
+    if isinstance(value, list) and isinstance(value[0], str):
         return Response(steps=tuple(value))
-    if isinstance(value, list) and value:
-        turns = [message(one, f"{field}[{i}]") for i, one in enumerate(value)]
-        return Response.trajectory(turns)
-    if isinstance(value, Mapping):
-        try:
-            return Response.model_validate(value)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            place = ".".join(map(str, (field, *problem["loc"])))
-            raise Refused(place, problem["msg"]) from error
-    raise Refused(field, "must be a text, a list of steps, a list of messages, or a response")
-
-
-def _tools(value: Any, field: str) -> tuple[Mapping[str, Any], ...]:
-    """Definitions of tools; none where there is no such field."""
-    if value is not None and not (
-        isinstance(value, list) and all(isinstance(one, Mapping) for one in value)
-    ):
-        raise Refused(field, "must be a list of definitions")
-    return tuple(value or ())
+    if isinstance(value, list):
+        return Response.trajectory(messages(value, field))
+    try:
+        return Response.model_validate(value)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise Refused(".".join(map(str, (field, *problem["loc"]))), problem["msg"]) from error
 
 
 def score_json(score: Score | Unscored, response: Response) -> dict[str, Any]:

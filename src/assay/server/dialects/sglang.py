@@ -16,17 +16,7 @@ from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Refused, Schema, Scores
 from assay.server.dialects import schemas as s
-from assay.server.dialects.fields import (
-    Given,
-    flag,
-    inputs,
-    known,
-    laid_out,
-    one_of,
-    optional,
-    said,
-    text,
-)
+from assay.server.dialects.fields import Given, inputs, laid_out, said
 from assay.server.dialects.numbers import encoded, ids, of_responses, of_steps, usage
 from assay.types import Group, Message, Prompt, Response
 
@@ -87,7 +77,11 @@ SCORED: Final = s.refusing(
         item_first=s.FLAG,
         score_extraction_token=s.TEXT,
         apply_softmax=s.FLAG,
-        temperature={"const": 1},
+        temperature={
+            "type": "number",
+            "const": 1,
+            "description": "is of a softmax over labels; leave it out",
+        },
         model=s.TEXT,
         **IGNORED,
     ),
@@ -96,20 +90,17 @@ SCORED: Final = s.refusing(
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, ASKED)
+    body = s.taken(body, ASKED)
     if ("text" in body) == ("input_ids" in body):
         raise Refused("text", "must be given, or input_ids in its place")
     field = "text" if "text" in body else "input_ids"
-    given = inputs(body[field], field)
-    if any(isinstance(one, str) != (field == "text") for one in given):
-        raise Refused(field, "text holds texts, and input_ids token ids")
     value = body[field]
     settings = {
         "items": f"{field}[{{}}]",
         "one": isinstance(value, str) or (bool(value) and isinstance(value[0], int)),
-        "ids": flag(body, "return_prompt_token_ids"),
+        "ids": body.get("return_prompt_token_ids", False),
     }
-    return Asked(groups=tuple(map(laid_out, given)), settings=settings)
+    return Asked(groups=tuple(map(laid_out, inputs(value))), settings=settings)
 
 
 def _write(asked: Asked, scores: Scores, about: About) -> Any:
@@ -128,11 +119,10 @@ def _write(asked: Asked, scores: Scores, about: About) -> Any:
 
 
 def _read_embeddings(body: Mapping[str, Any]) -> Asked:
-    known(body, EMBEDDED)
-    form = one_of(body, "encoding_format", ("float", "base64"))
-    groups = tuple(map(laid_out, inputs(body.get("input"), "input")))
-    model = optional(body, "model")
-    return Asked(groups=groups, model=model, settings={"items": "input[{}]", "form": form})
+    body = s.taken(body, EMBEDDED)
+    settings = {"items": "input[{}]", "form": body.get("encoding_format", "float")}
+    groups = tuple(map(laid_out, inputs(body["input"])))
+    return Asked(groups=groups, model=body.get("model", ""), settings=settings)
 
 
 def _write_embeddings(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
@@ -151,35 +141,28 @@ def _write_embeddings(asked: Asked, scores: Scores, about: About) -> dict[str, A
 
 
 def _read_score(body: Mapping[str, Any]) -> Asked:
-    known(body, SCORED)
-    if body.get("temperature") is True or body.get("temperature") not in (None, 1):
-        raise Refused("temperature", "is of a softmax over labels; leave it out")
-    first, given = flag(body, "item_first"), body.get("items")
-    items = inputs(given, "items") if given is not None else []
-    if given is None or (items and isinstance(given, list) and isinstance(given[0], int)):
-        raise Refused("items", "must be a text, a list of texts, or a list of lists of token ids")
-    query = _query(body.get("query"), items)
-    token = body.get("score_extraction_token")
+    body = s.taken(body, SCORED)
+    items = inputs(body["items"])
+    query = _query(body.get("query") or "", items)
     settings = {
         "items": "items[{}]",
-        "token": None if token is None else text(token, "score_extraction_token"),
-        "activate": flag(body, "apply_softmax"),
+        "token": body.get("score_extraction_token"),
+        "activate": body.get("apply_softmax", False),
     }
-    responses = tuple(_joined(query, item, first) for item in items)
+    responses = tuple(_joined(query, item, body.get("item_first", False)) for item in items)
     question = (Message(role="user", content=query),) if isinstance(query, str) and query else ()
     group = Group(prompt=Prompt(messages=question), responses=responses)
-    return Asked(groups=(group,), model=optional(body, "model"), settings=settings)
+    return Asked(groups=(group,), model=body.get("model", ""), settings=settings)
 
 
-def _query(value: Any, items: list[Given]) -> Given:
+def _query(value: str | list[int], items: list[Given]) -> Given:
     """The query, of the kind of the items."""
     in_ids = bool(items) and isinstance(items[0], tuple)
-    if value is None or value == []:
+    if not value:
         return () if in_ids else ""
-    (query,) = inputs(value, "query") if not isinstance(value, list) else inputs([value], "query")
-    if isinstance(query, tuple) != in_ids:
+    if isinstance(value, list) != in_ids:
         raise Refused("query", "must be a text where items are, and token ids where they are")
-    return query
+    return value if isinstance(value, str) else tuple(value)
 
 
 def _joined(query: Any, item: Any, first: bool) -> Response:

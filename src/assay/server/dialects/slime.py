@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Scores
 from assay.server.dialects import schemas as s
-from assay.server.dialects.fields import known, laid_out, messages, reference, said, text
+from assay.server.dialects.fields import laid_out, messages, reference, said
 from assay.server.dialects.numbers import flat
 from assay.types import Group, Prompt, Response
 
@@ -25,9 +25,8 @@ REQUEST: Final = s.request(
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, REQUEST)
-    prompt, response = body.get("prompt"), text(body.get("response"), "response")
-    right = reference(body.get("label"), "label")
+    s.check(body, REQUEST)
+    prompt, response, right = body["prompt"], body["response"], reference(body, "label")
     if isinstance(prompt, str):
         group = laid_out(prompt + response, prompt=prompt, reference=right)
     else:

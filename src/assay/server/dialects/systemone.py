@@ -15,7 +15,6 @@ from assay.answerers.dialects.table import DIALECTS
 from assay.questions import Option, Question
 from assay.server.dialects import About, Refused
 from assay.server.dialects import schemas as s
-from assay.server.dialects.fields import optional
 from assay.server.dialects.typed import (
     CONFIDENCE,
     OWN,
@@ -50,13 +49,22 @@ QUESTION: Final = s.record(
     instructions=s.nullable(WRITTEN),
     criteria=s.either(s.OBJECT, s.many(WRITTEN), {"type": "null"}),
 )
+REQUEST: Final = s.extended(
+    s.request(
+        "state questions",
+        model=s.TEXT,
+        state=WRITTEN,
+        questions=s.by_name(QUESTION),
+        assets={"enum": [None, [], {}], "description": "images are not read"},
+    )
+)
 ANSWER: Final = s.record(
     "type",
     type=s.one_of(*KINDS),
     noul=s.NUMBER,
     choice=s.TEXT,
     legend=s.OBJECT,
-    probabilities={"type": "object", "additionalProperties": s.NUMBER},
+    probabilities=s.by_name(s.NUMBER),
     **OWN,
 )
 ERRORS: Final = {
@@ -69,28 +77,19 @@ ERRORS: Final = {
 
 
 def _read(body: Mapping[str, Any]) -> Inquiry:
-    if body.get("assets"):
-        raise Refused("assets", "images are not read")
-    asked = body.get("questions")
-    if not isinstance(asked, dict):
-        raise Refused("questions", "must be an object of questions by name")
+    body = s.taken(body, REQUEST)
+    asked = body["questions"]
     some(len(asked), "questions")
     return Inquiry(
-        state=Prompt.of(written(body.get("state"), "state")),
+        state=Prompt.of(written(body["state"], "state")),
         questions=tuple(_question(id, one, f"questions.{id}") for id, one in asked.items()),
-        model=optional(body, "model"),
+        model=body.get("model", ""),
         settings={"criteria": {id: one.get("criteria") for id, one in asked.items()}},
     )
 
 
-def _question(name: str, one: Any, field: str) -> Question:
-    kind = one.get("type") if isinstance(one, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise Refused(f"{field}.type", f"must be one of {', '.join(KINDS)}")
-    for key in one:
-        if key not in ("type", "instructions", "criteria"):
-            raise Refused(f"{field}.{key}", "is no field; there is type, instructions, criteria")
-    criteria, place = one.get("criteria"), f"{field}.criteria"
+def _question(name: str, one: Mapping[str, Any], field: str) -> Question:
+    kind, criteria, place = one["type"], one.get("criteria"), f"{field}.criteria"
     options = _levels(criteria, place) if kind == "score" else _options(kind, criteria, place)
     if kind == "noul" and not (one.get("instructions") or criteria):
         raise Refused(f"{field}.instructions", "is not there, and criteria neither")
@@ -182,15 +181,8 @@ SYSTEM_ONE: Final = TypedDialect(
     _read,
     _write,
     _refused,
-    s.extended(
-        s.request(
-            "state questions",
-            model=s.TEXT,
-            state=WRITTEN,
-            questions={"type": "object", "additionalProperties": QUESTION, "minProperties": 1},
-        )
-    ),
-    s.record("answers", answers={"type": "object", "additionalProperties": ANSWER}, **SAID),
+    REQUEST,
+    s.record("answers", answers=s.by_name(ANSWER), **SAID),
     s.record("detail", detail=s.either(s.OBJECT, s.many(s.OBJECT))),
     alias="jev-latest",
 )

@@ -17,15 +17,7 @@ from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Refused, Schema, Scores
 from assay.server.dialects import schemas as s
-from assay.server.dialects.fields import (
-    conversation,
-    flag,
-    inputs,
-    known,
-    laid_out,
-    one_of,
-    optional,
-)
+from assay.server.dialects.fields import conversation, inputs, laid_out
 from assay.server.dialects.numbers import encoded, ids, of_responses, of_steps, usage
 from assay.types import Group, Prompt
 
@@ -45,12 +37,6 @@ REFUSED: Final = {
     "chat_template_kwargs": TEMPLATE,
 }
 STEPS: Final = "token_classify"
-CODED: Final = {
-    "task": ("classify", STEPS),
-    "encoding_format": ("float", "base64"),
-    "embed_dtype": ("float32", "float16"),
-    "endianness": ("native", "little", "big"),
-}
 FIELDS: Final[Mapping[str, Schema]] = {
     "model": s.TEXT,
     "input": s.INPUTS,
@@ -60,19 +46,29 @@ FIELDS: Final[Mapping[str, Schema]] = {
 }
 ASKED: Final = s.refusing(s.request(**FIELDS), REFUSED)
 POOLED: Final = s.refusing(
-    s.request(**FIELDS, **{key: s.one_of(*words) for key, words in CODED.items()}), REFUSED
+    s.request(
+        **FIELDS,
+        task=s.one_of("classify", STEPS),
+        encoding_format=s.one_of("float", "base64"),
+        embed_dtype=s.one_of("float32", "float16"),
+        endianness=s.one_of("native", "little", "big"),
+    ),
+    REFUSED,
 )
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, ASKED)
-    return _asked(body, {})
+    return _asked(s.taken(body, ASKED), {})
 
 
 def _read_pooling(body: Mapping[str, Any]) -> Asked:
-    known(body, POOLED)
-    coded = {field: one_of(body, field, there) for field, there in CODED.items()}
-    return _asked(body, {**coded, "task": body.get("task")})
+    body = s.taken(body, POOLED)
+    form = [
+        body.get("encoding_format", "float"),
+        body.get("embed_dtype", "float32"),
+        body.get("endianness", "native"),
+    ]
+    return _asked(body, {"task": body.get("task"), "form": form})
 
 
 def _asked(body: Mapping[str, Any], settings: Mapping[str, Any]) -> Asked:
@@ -82,15 +78,13 @@ def _asked(body: Mapping[str, Any], settings: Mapping[str, Any]) -> Asked:
         asked, response = conversation(body["messages"], "messages")
         groups: tuple[Group, ...] = (Group(prompt=Prompt(messages=asked), responses=(response,)),)
     else:
-        groups = tuple(map(laid_out, inputs(body["input"], "input")))
-    flag(body, "add_special_tokens")
+        groups = tuple(map(laid_out, inputs(body["input"])))
     how = {
-        "activate": flag(body, "use_activation"),
-        "ids": flag(body, "return_token_ids"),
+        "activate": body.get("use_activation", False),
+        "ids": body.get("return_token_ids", False),
         "items": "input[{}]" if "input" in body else "messages",
     }
-    model = optional(body, "model")
-    return Asked(groups=groups, model=model, settings={**settings, **how})
+    return Asked(groups=groups, model=body.get("model", ""), settings={**settings, **how})
 
 
 def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
@@ -110,8 +104,7 @@ def _write_pooling(asked: Asked, scores: Scores, about: About) -> dict[str, Any]
         by_step = about.readout.at == "step_tag"
     read = of_steps if by_step else of_responses
     rows, activation = read(asked, scores, about, activate=how["activate"], field="use_activation")
-    form = how["encoding_format"], how["embed_dtype"], how["endianness"]
-    data = [{"object": "pooling", "data": encoded(row, *form)} for row in rows]
+    data = [{"object": "pooling", "data": encoded(row, *how["form"])} for row in rows]
     return _answer("pooling", data, activation, asked, about)
 
 
