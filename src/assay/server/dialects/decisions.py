@@ -12,22 +12,8 @@ from assay.answerers.answered import Answered
 from assay.data.items import ANSWERS, CALLS, messages
 from assay.errors import DataError
 from assay.questions import Option, Question
-from assay.server.dialects import About, Refused, Schema
+from assay.server.dialects import About, Refused, Schema, typed
 from assay.server.dialects import schemas as s
-from assay.server.dialects.typed import (
-    CONFIDENCE,
-    OWN,
-    SAID,
-    Inquiry,
-    TypedDialect,
-    made,
-    own,
-    score,
-    some,
-    sure,
-    tokens,
-    written,
-)
 from assay.types import Prompt, Unscored
 
 __all__ = ["DECISIONS"]
@@ -70,15 +56,15 @@ ANSWER: Final = s.record(
     probabilities=s.many(s.OBJECT),
     choice=s.either(s.TEXT, s.FLAG),
     x_reason=s.TEXT,
-    **OWN,
+    **typed.OWN,
 )
 
 
-def _read(body: Mapping[str, Any]) -> Inquiry:
+def _read(body: Mapping[str, Any]) -> typed.Inquiry:
     body = s.taken(body, REQUEST)
     asked = body["questions"]
-    some(len(asked), "questions")
-    return Inquiry(
+    typed.some(len(asked), "questions")
+    return typed.Inquiry(
         state=_state(body["input"]),
         questions=tuple(_question(one, f"questions[{i}]") for i, one in enumerate(asked)),
         model=body.get("model", ""),
@@ -108,7 +94,7 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(content, list):
         return dict(item)
     parts = [
-        {"type": "input_text", "text": written(part.get("data"), "input")}
+        {"type": "input_text", "text": typed.written(part.get("data"), "input")}
         if isinstance(part, dict) and part.get("type") == "input_json"
         else part
         for part in content
@@ -123,7 +109,7 @@ def _question(one: Mapping[str, Any], field: str) -> Question:
         return Question.predicate(asked, name=name)
     key = "value" if kind == "choice" else "label"
     options = [Option(name=o[key], description=o.get("description") or "") for o in one[listed]]
-    return made(kind, asked, options, name, f"{field}.{listed}")
+    return typed.made(kind, asked, options, name, f"{field}.{listed}")
 
 
 def _instructions(given: str | list[Any], field: str) -> str:
@@ -137,15 +123,15 @@ def _instructions(given: str | list[Any], field: str) -> str:
 
 def _part(part: Mapping[str, Any], field: str) -> str:
     if part["type"] == "input_json":
-        return written(part.get("data"), f"{field}.data")
+        return typed.written(part.get("data"), f"{field}.data")
     if "text" not in part:
         raise Refused(f"{field}.text", "is not there")
     return str(part["text"])
 
 
-def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:
+def _write(asked: typed.Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:
     triples = zip(asked.questions, answers, asked.settings["named"], strict=True)
-    count = tokens(answers)
+    count = typed.tokens(answers)
     return {
         "model": about.name,
         "answers": [_answer(question, one, named) for question, one, named in triples],
@@ -156,7 +142,7 @@ def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[st
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": count,
         },
-        "x_confidence": CONFIDENCE,
+        "x_confidence": typed.CONFIDENCE,
         "x_fingerprint": about.fingerprint,
         "x_id": about.id,
     }
@@ -168,9 +154,9 @@ def _answer(question: Question, one: Answered, named: bool) -> dict[str, Any]:
         return {"type": "refusal", "name": name, "x_reason": answer.reason}
     head: dict[str, Any] = {"type": question.kind, "name": name}
     if question.kind == "predicate":
-        return {**head, "probability": answer.probabilities[0], **own(answer)}
+        return {**head, "probability": answer.probabilities[0], **typed.own(answer)}
     pairs = list(zip(question.options, answer.probabilities, strict=True))
-    head["confidence"] = sure(answer, question)
+    head["confidence"] = typed.sure(answer, question)
     if question.kind == "choice":
         head["probabilities"] = [{"value": option.name, "probability": p} for option, p in pairs]
         head["choice"] = question.options[answer.top].name
@@ -179,8 +165,8 @@ def _answer(question: Question, one: Answered, named: bool) -> dict[str, Any]:
             {"value": i, "label": option.name, "probability": p}
             for i, (option, p) in enumerate(pairs)
         ]
-        head["score"] = score(answer)
-    return {**head, **own(answer)}
+        head["score"] = typed.score(answer)
+    return {**head, **typed.own(answer)}
 
 
 def _refused(error: Refused) -> tuple[dict[str, Any], int]:
@@ -189,13 +175,13 @@ def _refused(error: Refused) -> tuple[dict[str, Any], int]:
     return {"error": said}, error.status
 
 
-DECISIONS: Final = TypedDialect(
+DECISIONS: Final = typed.TypedDialect(
     "/v1/decisions",
     "OpenAI: answer typed questions.",
     _read,
     _write,
     _refused,
     REQUEST,
-    s.record("answers", answers=s.many(ANSWER), **SAID),
+    s.record("answers", answers=s.many(ANSWER), **typed.SAID),
     s.record("error", error=s.record(message=s.TEXT, type=s.TEXT, param=s.ANY, code=s.ANY)),
 )

@@ -1,8 +1,7 @@
 """LLaMA-Factory's API of reward models (`API_PORT=... llamafactory-cli api`, stage rm).
 
-POST /v1/score/evaluation {"model", "messages": [text], "max_length"?} -> {"id", "object":
-"score.evaluation", "model", "scores": [logit]}. The texts are laid out already. LLaMA-Factory cuts
-off a text that is longer than `max_length` tokens; here such a request is refused.
+The texts are laid out already. LLaMA-Factory cuts off a text that is longer than `max_length`
+tokens; here such a request is refused.
 """
 
 from collections.abc import Mapping

@@ -1,13 +1,9 @@
 """NeMo Gym's resources server: `/verify` one rollout, or `/compare` several (genrm_compare).
 
-POST /verify {"responses_create_params": {"input": text | items, ...}, "response": {"output":
-items}, ...} -> the same with "reward", and "reward_components" where the score has parts. The
-reference answer is `expected_answer`, where there is one.
-POST /compare {"conversation_history": messages, "response_objs": [{"output": items}, ...]} ->
-{"rewards": [r], "comparison_results": null, "metrics": null}.
-
-A rollout that cannot be scored is answered with 422: a reward of 0 with `mask_sample` would be
-trained on wherever the mask is not looked at.
+/verify answers with its own body and "reward", and "reward_components" where the score has parts.
+The reference answer is `expected_answer`, where there is one. A rollout that cannot be scored is
+answered with 422: a reward of 0 with `mask_sample` would be trained on wherever the mask is not
+looked at.
 """
 
 from collections.abc import Mapping

@@ -1,10 +1,8 @@
 """OpenRLHF's remote reward model (`--reward.remote_url http://HOST:PORT/get_reward`; 0.11.2).
 
-POST /get_reward {"query": [text], "prompts"?: [text], "labels"?: [text]}; a query is prompt and
-response, decoded with their special tokens. The answer is {"rewards": [r], "scores": [s],
-"extra_logs": {name: [x]}}. `scores` are what prompts are filtered by; they are the rewards, as in
-OpenRLHF's own server. With two URLs and more the client sends shares of a batch that may be empty:
-`"query": []` is answered with empty lists.
+A query is prompt and response, decoded with their special tokens. `scores` in the answer are what
+prompts are filtered by; they are the rewards, as in OpenRLHF's own server. With two URLs and more
+the client sends shares of a batch that may be empty: `"query": []` is answered with empty lists.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,12 +1,9 @@
 """Assay's own: conversations in; values, steps, parts and reasons out.
 
-POST /v1/score {"model"?, "prompt": text | messages, "responses": [text | [steps] | messages |
-record], "reference"?, "tools"?} or {"groups": [{"prompt", "responses", ...}, ...]}; a record is a
-`Response` as JSON, such as {"steps", "finished": false}. The answer has `scores`, or `groups` of
-them, each a `Score` as JSON, {"value", "steps"?, "spans"?, "std"?, "parts"?, "weights"?,
-"critique"?}, or {"unscored": reason}.
-With "return_token_ids" or "return_logits" each has `token_ids` or `logits` (of its steps, before
-link and aggregation) besides, and the answer the `readout` that makes scores of them.
+A response is a text, a list of steps, messages, or a `Response` as JSON, such as {"steps",
+"finished": false}. Its score is a `Score` as JSON, with the places of its steps, or the reason why
+there is none. With "return_token_ids" or "return_logits" each has `token_ids` or `logits` (of its
+steps, before link and aggregation) besides, and the answer the `readout` that makes scores of them.
 """
 
 from collections.abc import Mapping, Sequence

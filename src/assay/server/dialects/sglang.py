@@ -1,14 +1,9 @@
 """SGLang's server of reward models (`python -m sglang.launch_server --is-embedding`; 0.5.23).
 
-POST /classify {"text": text | [text]} or {"input_ids": ids | [ids]} -> [{"embedding": [logit],
-"meta_info": {...}}], or the object alone where one was asked for.
-POST /v1/embeddings {"model", "input", "encoding_format"?} -> {"data": [{"embedding": [logit]}]},
-which is what verl asks SGLang for rewards.
-POST /v1/score {"query", "items", "item_first"?, "score_extraction_token"?} -> {"scores":
-[[logit]]}, or with the token that the model reads its steps at one matrix per item, [[logit of a
-step], ...].
-
-SGLang's /v1/classify is left out: there a softmax over one logit makes every score 1.0.
+POST /classify is answered with an object alone where one text was asked for. POST /v1/embeddings is
+what verl asks SGLang for rewards. POST /v1/score gives a logit per item, or with the token that the
+model reads its steps at one matrix per item, [[logit of a step], ...]. SGLang's /v1/classify is
+left out: there a softmax over one logit makes every score 1.0.
 """
 
 from collections.abc import Mapping

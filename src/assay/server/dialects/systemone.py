@@ -13,22 +13,8 @@ from typing import Any, Final
 from assay.answerers.answered import Answered
 from assay.answerers.dialects.table import DIALECTS
 from assay.questions import Option, Question
-from assay.server.dialects import About, Refused
+from assay.server.dialects import About, Refused, typed
 from assay.server.dialects import schemas as s
-from assay.server.dialects.typed import (
-    CONFIDENCE,
-    OWN,
-    SAID,
-    Inquiry,
-    TypedDialect,
-    made,
-    own,
-    score,
-    some,
-    sure,
-    tokens,
-    written,
-)
 from assay.types import Prompt, Unscored
 
 __all__ = ["SYSTEM_ONE"]
@@ -65,7 +51,7 @@ ANSWER: Final = s.record(
     choice=s.TEXT,
     legend=s.OBJECT,
     probabilities=s.by_name(s.NUMBER),
-    **OWN,
+    **typed.OWN,
 )
 ERRORS: Final = {
     401: "authentication_error",
@@ -76,12 +62,12 @@ ERRORS: Final = {
 }
 
 
-def _read(body: Mapping[str, Any]) -> Inquiry:
+def _read(body: Mapping[str, Any]) -> typed.Inquiry:
     body = s.taken(body, REQUEST)
     asked = body["questions"]
-    some(len(asked), "questions")
-    return Inquiry(
-        state=Prompt.of(written(body["state"], "state")),
+    typed.some(len(asked), "questions")
+    return typed.Inquiry(
+        state=Prompt.of(typed.written(body["state"], "state")),
         questions=tuple(_question(id, one, f"questions.{id}") for id, one in asked.items()),
         model=body.get("model", ""),
         settings={"criteria": {id: one.get("criteria") for id, one in asked.items()}},
@@ -94,7 +80,7 @@ def _question(name: str, one: Mapping[str, Any], field: str) -> Question:
     if kind == "noul" and not (one.get("instructions") or criteria):
         raise Refused(f"{field}.instructions", "is not there, and criteria neither")
     asked = _described(one.get("instructions"), f"{field}.instructions") or UNASKED[kind]
-    return made(KINDS[kind], asked, options, name, place)
+    return typed.made(KINDS[kind], asked, options, name, place)
 
 
 def _options(kind: str, criteria: Any, field: str) -> list[Option]:
@@ -119,14 +105,14 @@ def _levels(criteria: Any, field: str) -> list[Option]:
         raise Refused(field, "must be a list of levels, worst first")
     if len(criteria) > LEVELS:
         raise Refused(field, f"{len(criteria)} levels, and {LEVELS} are the most")
-    return [Option(name=written(one, f"{field}[{i}]")) for i, one in enumerate(criteria)]
+    return [Option(name=typed.written(one, f"{field}[{i}]")) for i, one in enumerate(criteria)]
 
 
 def _described(value: Any, field: str) -> str:
-    return "" if value is None else written(value, field)
+    return "" if value is None else typed.written(value, field)
 
 
-def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:
+def _write(asked: typed.Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:
     pairs = list(zip(asked.questions, answers, strict=True))
     lacking = [
         f"{question.name!r}: {one.answer.reason}"
@@ -135,7 +121,7 @@ def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[st
     ]
     if lacking:
         raise Refused("questions", f"unscored: {'; '.join(lacking)}", status=422)
-    count = tokens(answers)
+    count = typed.tokens(answers)
     criteria = asked.settings["criteria"]
     return {
         "model": about.name,
@@ -145,7 +131,7 @@ def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[st
         },
         "usage": {"input_tokens": count or 0, "output_tokens": 0},
         "x_usage": "unknown" if count is None else "summed over questions",
-        "x_confidence": CONFIDENCE,
+        "x_confidence": typed.CONFIDENCE,
         "x_fingerprint": about.fingerprint,
         "x_id": about.id,
     }
@@ -155,14 +141,14 @@ def _answer(question: Question, one: Answered, criteria: Any) -> dict[str, Any]:
     answer = one.answer
     assert not isinstance(answer, Unscored)
     if question.kind == "predicate":
-        return {"type": "noul", "noul": answer.probabilities[0], **own(answer)}
-    said = {"type": question.kind, "confidence": sure(answer, question), **own(answer)}
+        return {"type": "noul", "noul": answer.probabilities[0], **typed.own(answer)}
+    said = {"type": question.kind, "confidence": typed.sure(answer, question), **typed.own(answer)}
     if question.kind == "choice":
         names = [option.text for option in question.options]
         said["choice"] = names[answer.top]
     else:
         names = [str(i) for i in range(len(question.options))]
-        said |= {"score": score(answer), "legend": dict(zip(names, criteria, strict=True))}
+        said |= {"score": typed.score(answer), "legend": dict(zip(names, criteria, strict=True))}
     return {**said, "probabilities": dict(zip(names, answer.probabilities, strict=True))}
 
 
@@ -175,14 +161,14 @@ def _refused(error: Refused) -> tuple[dict[str, Any], int]:
     return {"detail": {"error_type": kind, "message": str(error)}}, error.status
 
 
-SYSTEM_ONE: Final = TypedDialect(
+SYSTEM_ONE: Final = typed.TypedDialect(
     "/v1/systemone",
     "TypeSafe's System One: answer typed questions.",
     _read,
     _write,
     _refused,
     REQUEST,
-    s.record("answers", answers=s.by_name(ANSWER), **SAID),
+    s.record("answers", answers=s.by_name(ANSWER), **typed.SAID),
     s.record("detail", detail=s.either(s.OBJECT, s.many(s.OBJECT))),
     alias="jev-latest",
 )

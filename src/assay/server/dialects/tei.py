@@ -1,9 +1,8 @@
 """Text Embeddings Inference's classifier.
 
-POST /predict {"inputs": text | [prompt, response] | [[text], [prompt, response], ...],
-"raw_scores"?} -> [{"score", "label"}], or one such list per input. A text is laid out already, a
-pair is laid out by the model. As in TEI a score is activated unless `raw_scores` is true, and what
-is too long is refused unless `truncate` is; `truncate` itself is refused here.
+A text is laid out already, a pair is laid out by the model. As in TEI a score is activated unless
+`raw_scores` is true, and what is too long is refused unless `truncate` is; `truncate` itself is
+refused here.
 """
 
 from collections.abc import Mapping, Sequence

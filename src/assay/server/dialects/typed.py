@@ -17,19 +17,9 @@ from assay.server.dialects import schemas as s
 from assay.types import Prompt
 
 __all__ = [
-    "CONFIDENCE",
-    "Inquiry",
-    "OWN",
-    "SAID",
-    "TypedDialect",
-    "made",
-    "own",
-    "score",
-    "some",
-    "sure",
-    "tokens",
-    "written",
-]
+    "CONFIDENCE", "OWN", "SAID", "Inquiry", "TypedDialect", "made", "own", "score", "some", "sure",
+    "tokens", "written",
+]  # fmt: skip
 
 CONFIDENCE: Final[Confidence] = "excess"
 """Formula of the confidences of every dialect, as `x_confidence` says: TypeSafe's."""

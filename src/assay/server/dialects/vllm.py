@@ -1,10 +1,5 @@
 """vLLM's pooling server (`vllm serve MODEL --runner pooling`; 0.33), as verl asks it.
 
-POST /classify {"model"?, "input": text | [text] | ids | [ids], or "messages": [...],
-"use_activation"?} -> {"data": [{"index", "label", "probs", "num_classes"}], ...}.
-POST /pooling takes "task": "classify" | "token_classify" besides, and "encoding_format"; the answer
-has `data` of one row of numbers per input, or one row per step.
-
 Three things differ from vLLM, so that no number is taken for another. Logits come as they are
 unless `use_activation` is true (vLLM: a sigmoid unless it is false), and "activation" in the answer
 names what the numbers went through. Nothing is truncated. A text gets one beginning-of-sequence
