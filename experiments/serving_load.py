@@ -11,10 +11,16 @@ answer, some clients have a key that allows few requests at a time and come agai
 now and then a whole process is killed and another goes on. Counted are: answers that are not the
 request's, refusals, differences from the offline scores, the server's memory over time, and what
 became of the requests that were under way when it was told to end.
+
+Memory is the bytes in use: what the server has allocated and not freed, as the C library counts it
+(Python allocates by it here), read while the clients are stopped. What the process holds grows on
+when nothing is kept, as the allocator finds no hole for a new size; it is printed beside it.
 """
 
 import argparse
 import asyncio
+import ctypes
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -31,17 +37,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.request import Request, urlopen
 
 import numpy as np
 
-from assay.types import Group, Prompt, Response, Score
+from assay.types import Group, Prompt, Response, Score, Unscored
 
 PAIRS = [(f"What is {i} + {i}?", f"It is {2 * i}, I think.") for i in range(100)]
 """What is asked about the tiny model: few, so that each can be scored offline before."""
 TINY_SHARE, CUT_SHARE, LEFT_SHARE = 0.05, 0.02, 0.02
 NEAR = 1e-4
 """What batching may change in fp32."""
+SAMPLES = 40
+"""How often memory is read over all requests."""
+RESTING_S = 0.3
+"""Time in which what was asked before is answered."""
 KEYS = {"free": "", "tight": " 100000 4"}
 
 
@@ -53,6 +64,37 @@ class Hash:
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:
         return [[Score(value=digest(g.prompt.text, r.text)) for r in g.responses] for g in groups]
+
+
+class Mallinfo(ctypes.Structure):
+    """What glibc's `mallinfo2` gives."""
+
+    _fields_: ClassVar = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keep".split()
+    ]
+
+
+@dataclass(frozen=True)
+class InUse:
+    """The bytes in use of the process that scores, in MiB."""
+
+    fingerprint: str = "in use"
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        return [[in_use() for _ in group.responses] for group in groups]
+
+
+def in_use() -> Score | Unscored:
+    """MiB that are allocated and not freed; unknown without glibc's counts."""
+    gc.collect()
+    try:
+        count = ctypes.CDLL("libc.so.6").mallinfo2
+    except (OSError, AttributeError):
+        return Unscored(reason="this C library does not count what is in use")
+    count.restype = Mallinfo
+    found = count()
+    return Score(value=(found.uordblks + found.hblkhd) / 2**20)
 
 
 def digest(prompt: str, text: str) -> float:
@@ -165,9 +207,9 @@ def served(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], in
     with log.open("w") as errors:
         server = subprocess.Popen(
             [sys.executable, "-m", "assay", "serve", "hash=experiments.serving_load:Hash",
-             f"tiny={folder / 'tiny'}", "--port", "0", "--device", "cpu", *more],
+             "in-use=experiments.serving_load:InUse", f"tiny={folder / 'tiny'}", "--port", "0", "--device", "cpu", *more],
             stdout=subprocess.PIPE, stderr=errors, text=True,
-            env={**os.environ, "ASSAY_SERVE_KEYS": keys},
+            env={**os.environ, "ASSAY_SERVE_KEYS": keys, "PYTHONMALLOC": "malloc"},
         )  # fmt: skip
         assert server.stdout is not None
         try:
@@ -206,6 +248,21 @@ def memory(pid: int) -> float:
     return int(found[1]) / 1024 if found else float("nan")
 
 
+def resting(port: int, clients: Sequence[Any]) -> float:
+    """What a server has in use while its clients are stopped, in MiB; NaN where it is unknown."""
+    body = json.dumps({"model": "in-use", "prompt": "q", "responses": ["a"]}).encode()
+    asked = Request(f"http://127.0.0.1:{port}/v1/score", body, {"Authorization": "Bearer free"})
+    for client in clients:
+        os.kill(client.pid, signal.SIGSTOP)
+    try:
+        time.sleep(RESTING_S)
+        with urlopen(asked, timeout=60) as answer:
+            return float(json.load(answer)["scores"][0].get("value", "nan"))
+    finally:
+        for client in clients:
+            os.kill(client.pid, signal.SIGCONT)
+
+
 def slope(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """Least squares of the last half: change per unit of x, and its standard error (with the
     errors' correlation from sample to sample taken as of ten samples)."""
@@ -229,16 +286,23 @@ class Result:
     """Processes of clients."""
     tiny_largest_difference: float
     memory_mib: tuple[float, float, float]
-    """At the start, halfway, and at the end."""
-    memory_slope: float
+    """What the process holds, at the start, halfway, and at the end."""
+    in_use_mib: tuple[float, float, float]
+    """What is allocated in it and not freed; NaN = unknown."""
+    in_use_slope: float
     """MiB per 100,000 requests over the last half."""
-    memory_slope_error: float
+    in_use_slope_error: float
     drain_answered: int
     """Requests that were answered after the server was told to end."""
     drain_lost: int
     """Requests that the server says it answered, and whose clients never saw it."""
     drain_s: float
     drain_events: dict[str, int]
+
+
+def ends(values: Sequence[float]) -> tuple[float, float, float]:
+    """The first, the middle and the last."""
+    return values[0], values[len(values) // 2], values[-1]
 
 
 def events(folder: Path) -> list[list[str]]:
@@ -252,7 +316,8 @@ def load(requests: int, processes: int, clients: int, seconds: float, kill_s: fl
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tiny = tiny_scores(folder)
-        dice, killed, samples = random.Random(0), 0, list[tuple[float, float]]()
+        dice, killed = random.Random(0), 0
+        samples, held = list[tuple[float, float]](), list[float]()
 
         def start(port: int, seed: int, count: int, into: Path) -> Any:
             asking = Asking(port=port, clients=clients, requests=count, seed=seed, tiny=tiny)
@@ -276,7 +341,9 @@ def load(requests: int, processes: int, clients: int, seconds: float, kill_s: fl
                         fresh = file.read()
                     sizes[path] = sizes.get(path, 0) + len(fresh)
                     done += fresh.count("\nright") + fresh.count("\nleft")
-                samples.append((float(done), memory(server.pid)))
+                if done >= requests * len(samples) / SAMPLES:
+                    samples.append((float(done), resting(port, running)))
+                    held.append(memory(server.pid))
                 if time.monotonic() > kill_at:
                     kill_at = time.monotonic() + kill_s
                     victim = running.pop(dice.randrange(len(running)))
@@ -297,14 +364,16 @@ def load(requests: int, processes: int, clients: int, seconds: float, kill_s: fl
             grouped[
                 "tiny near" if event.startswith("tiny ") and event[5:] != "equal" else event
             ] += count
+        in_use_mib = [each for _, each in samples]
         return Result(
             seconds=took,
             events=dict(grouped),
             killed=killed,
             tiny_largest_difference=max(far, default=0.0),
-            memory_mib=(samples[0][1], samples[len(samples) // 2][1], samples[-1][1]),
-            memory_slope=rate * 1e5,
-            memory_slope_error=error * 1e5,
+            memory_mib=ends(held),
+            in_use_mib=ends(in_use_mib),
+            in_use_slope=rate * 1e5,
+            in_use_slope_error=error * 1e5,
             drain_answered=answered,
             drain_lost=lost,
             drain_s=drained,

@@ -205,8 +205,9 @@ def words(schema: Schema) -> str:
         return f"{schema['$ref'].rpartition('/')[2]} (components)"
     if "items" not in schema:
         return WORDS.get(schema.get("type", ""), "anything")
-    least = f", {schema['minItems']} at least" * bool(schema.get("minItems"))
-    found = re.sub(
-        "(whole number|text|number|object|list)", r"\1s", words(schema["items"]), count=1
-    )
-    return f"list of {found}{least}"
+    inner = words(schema["items"])
+    if " or " in inner:
+        return f"list of ({inner})"
+    plural = re.sub("(whole number|text|number|object|list)", r"\1s", inner, count=1)
+    least = schema.get("minItems")
+    return f"list of {least} or more {plural}" if least else f"list of {plural}"
