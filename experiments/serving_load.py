@@ -12,15 +12,11 @@ now and then a whole process is killed and another goes on. Counted are: answers
 request's, refusals, differences from the offline scores, the server's memory over time, and what
 became of the requests that were under way when it was told to end.
 
-Memory is the bytes in use: what the server has allocated and not freed, as the C library counts it
-(Python allocates by it here), read while the clients are stopped. What the process holds grows on
-when nothing is kept, as the allocator finds no hole for a new size; it is printed beside it.
+Memory is what is in use (`experiments.in_use`); what the process holds is printed beside it.
 """
 
 import argparse
 import asyncio
-import ctypes
-import gc
 import hashlib
 import json
 import multiprocessing
@@ -37,12 +33,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.request import Request, urlopen
+from typing import Any
 
 import numpy as np
+from experiments.in_use import resting
 
-from assay.types import Group, Prompt, Response, Score, Unscored
+from assay.types import Group, Prompt, Response, Score
 
 PAIRS = [(f"What is {i} + {i}?", f"It is {2 * i}, I think.") for i in range(100)]
 """What is asked about the tiny model: few, so that each can be scored offline before."""
@@ -51,8 +47,6 @@ NEAR = 1e-4
 """What batching may change in fp32."""
 SAMPLES = 40
 """How often memory is read over all requests."""
-RESTING_S = 0.3
-"""Time in which what was asked before is answered."""
 KEYS = {"free": "", "tight": " 100000 4"}
 
 
@@ -64,37 +58,6 @@ class Hash:
 
     def score(self, groups: Sequence[Group]) -> list[list[Score]]:
         return [[Score(value=digest(g.prompt.text, r.text)) for r in g.responses] for g in groups]
-
-
-class Mallinfo(ctypes.Structure):
-    """What glibc's `mallinfo2` gives."""
-
-    _fields_: ClassVar = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keep".split()
-    ]
-
-
-@dataclass(frozen=True)
-class InUse:
-    """The bytes in use of the process that scores, in MiB."""
-
-    fingerprint: str = "in use"
-
-    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        return [[in_use() for _ in group.responses] for group in groups]
-
-
-def in_use() -> Score | Unscored:
-    """MiB that are allocated and not freed; unknown without glibc's counts."""
-    gc.collect()
-    try:
-        count = ctypes.CDLL("libc.so.6").mallinfo2
-    except (OSError, AttributeError):
-        return Unscored(reason="this C library does not count what is in use")
-    count.restype = Mallinfo
-    found = count()
-    return Score(value=(found.uordblks + found.hblkhd) / 2**20)
 
 
 def digest(prompt: str, text: str) -> float:
@@ -207,7 +170,8 @@ def served(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], in
     with log.open("w") as errors:
         server = subprocess.Popen(
             [sys.executable, "-m", "assay", "serve", "hash=experiments.serving_load:Hash",
-             "in-use=experiments.serving_load:InUse", f"tiny={folder / 'tiny'}", "--port", "0", "--device", "cpu", *more],
+             "in-use=experiments.in_use:InUse", f"tiny={folder / 'tiny'}",
+             "--port", "0", "--device", "cpu", *more],
             stdout=subprocess.PIPE, stderr=errors, text=True,
             env={**os.environ, "ASSAY_SERVE_KEYS": keys, "PYTHONMALLOC": "malloc"},
         )  # fmt: skip
@@ -246,21 +210,6 @@ def memory(pid: int) -> float:
     """What a process holds, in MiB."""
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) / 1024 if found else float("nan")
-
-
-def resting(port: int, clients: Sequence[Any]) -> float:
-    """What a server has in use while its clients are stopped, in MiB; NaN where it is unknown."""
-    body = json.dumps({"model": "in-use", "prompt": "q", "responses": ["a"]}).encode()
-    asked = Request(f"http://127.0.0.1:{port}/v1/score", body, {"Authorization": "Bearer free"})
-    for client in clients:
-        os.kill(client.pid, signal.SIGSTOP)
-    try:
-        time.sleep(RESTING_S)
-        with urlopen(asked, timeout=60) as answer:
-            return float(json.load(answer)["scores"][0].get("value", "nan"))
-    finally:
-        for client in clients:
-            os.kill(client.pid, signal.SIGCONT)
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
