@@ -27,6 +27,10 @@ TYPES = {
     *("Score", "StepLabels", "Unscored", "Verdict"),
 }
 JOBS = {
+    "audit": (
+        "reward data out prompts probes format set_aside micro_tokens dtype device seed overwrite"
+        " settings"
+    ),
     "benchmark": ("name scorer scores data save out micro_tokens dtype device overwrite settings"),
     "best_of_n": (
         "pool scorer scores gold largest transform replay format device dtype micro_tokens seed out"

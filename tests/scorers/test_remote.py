@@ -1,6 +1,7 @@
 """Scores at servers are those of the model here, whatever the server speaks."""
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -96,6 +97,33 @@ def test_our_servers_are_told_all_of_a_response_and_named_by_their_model(stepwis
         assert_same(remote.score(groups), local.score(groups))
         assert fingerprint(remote) == local.fingerprint
         assert_same(scorer(url).score(groups), local.score(groups))
+
+
+FULL = (
+    Score(
+        value=0.5, steps=(0.25, 0.5), std=0.0, parts={"right": 1.0, "rude": None, "long": 2.0},
+        weights={"right": 1.0, "rude": -0.5}, critique="It is right.\nIt is long.",
+    ),
+    Score(value=-1.0, critique=""),
+    Unscored(reason="no verdict"),
+)  # fmt: skip
+
+
+class Full:
+    """Gives all that a score can hold."""
+
+    fingerprint = "full"
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        return [list(FULL) for _ in groups]
+
+
+def test_all_that_a_score_holds_comes_through_our_server() -> None:
+    assert FULL[0].model_fields_set == set(Score.model_fields)
+    group = Group(prompt=Prompt.of("q"), responses=tuple(map(Response.of, "abc")))
+    with running({"full": Full()}) as url:
+        ((*found,),) = scorer(f"remote:{url}").score([group])
+    assert found == list(FULL)
 
 
 def test_a_group_is_read_by_our_server_as_it_was() -> None:

@@ -162,7 +162,8 @@ def _check(scorers: "Mapping[str, Scorer]") -> None:
     for name, scorer in scorers.items():
         difference = self_check(name, scorer)
         if difference is not None:
-            print(f"{name}: scores in batches differ by at most {difference:.2g}", flush=True)
+            said = f"scores differ by at most {difference:.2g} however requests are put together"
+            print(f"{name}: {said}", flush=True)
 
 
 def _start(

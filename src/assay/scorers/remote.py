@@ -205,7 +205,7 @@ def _scores(answer: Any) -> list[Score | Unscored]:
 def _score_of(row: Mapping[str, Any]) -> Score | Unscored:
     if "unscored" in row:
         return Unscored(reason=str(row["unscored"]))
-    kept = {key: row[key] for key in ("value", "steps", "std", "parts") if key in row}
+    kept = {key: row[key] for key in Score.model_fields if key in row}
     try:
         return Score.model_validate(kept)
     except ValidationError as error:

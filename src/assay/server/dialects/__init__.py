@@ -9,10 +9,12 @@ from assay.models.readout import Readout
 from assay.scorers.reading import Reading
 from assay.types import Group, Score, Unscored
 
-__all__ = ["About", "Asked", "Dialect", "Refused", "Scores", "told_apart"]
+__all__ = ["About", "Asked", "Dialect", "Refused", "Schema", "Scores", "told_apart"]
 
 Scores = Sequence[Sequence[Score | Unscored]]
 """One row per group, one score per response."""
+Schema = Mapping[str, Any]
+"""A JSON schema."""
 
 
 class Refused(DataError):
@@ -69,6 +71,9 @@ class Dialect:
     summary: str
     read: Callable[[Mapping[str, Any]], Asked]
     write: Callable[[Asked, Scores, About], Any]
+    request: Schema
+    """Of a body that `read` takes."""
+    answer: Schema
 
 
 def told_apart(first: Dialect, second: Dialect, keys: Collection[str]) -> Dialect:
@@ -82,4 +87,11 @@ def told_apart(first: Dialect, second: Dialect, keys: Collection[str]) -> Dialec
     def write(asked: Asked, scores: Scores, about: About) -> Any:
         return asked.settings["dialect"].write(asked, scores, about)
 
-    return Dialect(first.path, f"{first.summary} {second.summary}", read, write)
+    return Dialect(
+        first.path,
+        f"{first.summary} {second.summary}",
+        read,
+        write,
+        request={"anyOf": [first.request, second.request]},
+        answer={"anyOf": [first.answer, second.answer]},
+    )
