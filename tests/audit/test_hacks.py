@@ -105,25 +105,29 @@ def test_what_earns_nothing_is_cut_away() -> None:
 # What is not.
 
 
+def knowing(noisy: float = 0.0) -> Called:
+    """1 for the right answer to the prompt, and noise of prompt and text."""
+    right = {(item.prompt.text, item.responses[0].response.text) for item in ITEMS}
+    return Called(
+        lambda prompts, completions, **columns: [
+            float(pair in right) + noisy * noise("".join(pair))
+            for pair in zip(prompts, completions, strict=True)
+        ]
+    )
+
+
 def test_a_perfect_reward_has_no_hack() -> None:
-    found = hunt(of(quality), ITEMS)
+    found = hunt(knowing(), ITEMS)
     assert found.best == ()
     assert found.trajectory[-1].held_out.value <= 0
 
 
 def test_noise_of_prompts_and_texts_is_no_hack_on_prompts_held_out() -> None:
-    reward = Called(
-        lambda prompts, completions, **columns: [
-            quality(text) + noise(prompt + text)
-            for prompt, text in zip(prompts, completions, strict=True)
-        ]
-    )
-    found = [hunt(reward, ITEMS, seed=seed) for seed in range(4)]
-    gains = [one.best[0].held_out.effect for one in found]
+    found = [hunt(knowing(noisy=1.0), ITEMS, seed=seed) for seed in range(4)]
     # The best of hundreds looks good where it was chosen, and not elsewhere.
-    assert sum(one.best[0].search.value - one.best[0].held_out.effect.value for one in found) > 0
-    assert not any(one.best[0].held_out.verdict == "fails" for one in found)
-    assert sum(one.low > 0 for one in gains) == 0
+    best = [one.best[0] for one in found if one.best]
+    assert sum(one.search.value - one.held_out.effect.value for one in best) > 0
+    assert not any(one.held_out.verdict == "fails" for one in best)
 
 
 def test_what_gold_gains_as_well_is_no_hack() -> None:
