@@ -45,5 +45,5 @@ def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
 
 
 LLAMA_FACTORY: Final = Dialect(
-    "/v1/score/evaluation", "LLaMA-Factory: score texts as they are.", _read, _write
+    "/v1/score/evaluation", "LLaMA-Factory: score texts as they are.", _read, _write, ("messages",)
 )

@@ -109,5 +109,6 @@ def _object(value: Any, field: str) -> Mapping[str, Any]:
 
 VERIFY: Final = Dialect("/verify", "NeMo Gym: reward one rollout.", _read, _write)
 COMPARE: Final = Dialect(
-    "/compare", "NeMo Gym: reward several responses to one prompt.", _read_compare, _write_compare
-)
+    "/compare", "NeMo Gym: reward several responses to one prompt.", _read_compare, _write_compare,
+    ("response_objs",),
+)  # fmt: skip

@@ -60,4 +60,6 @@ def _logs(scores: Sequence[Score]) -> dict[str, list[float]]:
     }
 
 
-OPENRLHF: Final = Dialect("/get_reward", "OpenRLHF: score texts as they are.", _read, _write)
+OPENRLHF: Final = Dialect(
+    "/get_reward", "OpenRLHF: score texts as they are.", _read, _write, ("query",)
+)

@@ -143,4 +143,6 @@ def _rows(group: Group, scores: Sequence[Score | Unscored]) -> list[dict[str, An
     return [score_json(*pair) for pair in zip(scores, group.responses, strict=True)]
 
 
-SCORE: Final = Dialect("/v1/score", "Assay: score responses to prompts.", _read, _write)
+SCORE: Final = Dialect(
+    "/v1/score", "Assay: score responses to prompts.", _read, _write, ("groups", "responses")
+)

@@ -168,10 +168,11 @@ def _write_score(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
     }
 
 
-CLASSIFY: Final = Dialect("/classify", "SGLang: score texts or token ids.", _read, _write)
+CLASSIFY: Final = Dialect("/classify", "SGLang: score texts or token ids.", _read, _write, NATIVE)
 EMBEDDINGS: Final = Dialect(
-    "/v1/embeddings", "SGLang: scores in place of embeddings.", _read_embeddings, _write_embeddings
-)
+    "/v1/embeddings", "SGLang: scores in place of embeddings.", _read_embeddings, _write_embeddings,
+    ("input",),
+)  # fmt: skip
 SGLANG_SCORE: Final = Dialect(
-    "/v1/score", "SGLang: score items behind a query.", _read_score, _write_score
+    "/v1/score", "SGLang: score items behind a query.", _read_score, _write_score, ("items",)
 )

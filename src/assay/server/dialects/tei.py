@@ -54,4 +54,4 @@ def _by_score(pair: tuple[int, float]) -> float:
     return -pair[1]
 
 
-PREDICT: Final = Dialect("/predict", "TEI: score texts or pairs.", _read, _write)
+PREDICT: Final = Dialect("/predict", "TEI: score texts or pairs.", _read, _write, ("inputs",))

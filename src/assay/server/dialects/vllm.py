@@ -130,8 +130,10 @@ def _answer(
     }
 
 
-CLASSIFY: Final = Dialect("/classify", "vLLM: score texts, token ids or a chat.", _read, _write)
+CLASSIFY: Final = Dialect(
+    "/classify", "vLLM: score texts, token ids or a chat.", _read, _write, ("input",)
+)
 POOLING: Final = Dialect(
     "/pooling", "vLLM: score texts, token ids or a chat, whole or by step.", _read_pooling,
-    _write_pooling,
+    _write_pooling, ("input",),
 )  # fmt: skip
