@@ -5,8 +5,8 @@ from typing import Any
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
 
-from assay.adapters.paying import payer, prompt_of
 from assay.types import Unscored
+from assay.workflows.paying import payer, prompt_of
 
 __all__ = ["reward"]
 
