@@ -24,6 +24,7 @@ KINDS = {
     "benchmarks": "assay.benchmarks",
     "formats": "assay.data.formats",
     "losses": "assay.losses",
+    "probes": "assay.audit.probes",
     "search": "assay.search",
 }
 """Kind -> the package that holds its modules."""
