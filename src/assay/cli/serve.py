@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import math
 import os
 import signal
 import sys
@@ -87,6 +88,7 @@ class Command(Compute):
 
         if not (self.scorers or self.answerers):
             raise ConfigError("nothing is served: name a scorer, or --answerers WORD")
+        self._check_limits()
         keys = self._keys()
         bound = listening(self.host, self.port)
         # Also while models are loaded: an end that was asked for is no failure.
@@ -129,13 +131,24 @@ class Command(Compute):
         )
         server.run([bound])
 
+    def _check_limits(self) -> None:
+        """Refuse limits under which nothing would ever be answered."""
+        least = {"wait_ms": 0.0, "slow_s": 0.0, "prompt_tokens": 0.0}
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or name == "port":
+                continue
+            fit = value >= 0 if name in least else value > 0
+            if not (fit and math.isfinite(value)):
+                least_word = "0 or more" if name in least else "more than 0"
+                raise ConfigError(f"--{name.replace('_', '-')} is {value}; give {least_word}")
+
     def _keys(self) -> "tuple[Key, ...]":
         """The keys, which a server that others can reach must have."""
         from assay.server.keys import read_keys
 
         keys: tuple[Key, ...] = ()
         if self.keys is not None:
-            keys = read_keys(self.keys.read_text(), str(self.keys))
+            keys = read_keys(self.keys.read_text("utf-8", "replace"), str(self.keys))
         elif KEYS in os.environ:
             keys = read_keys(os.environ[KEYS], KEYS)
         if not keys and not self.open_to_all and not _loopback(self.host):

@@ -33,7 +33,7 @@ from assay.errors import BackendError, DataError, MissingExtra
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Client", "Failure", "Pace", "asked_wait", "retry_after", "shorten"]
+__all__ = ["HOPELESS", "Client", "Failure", "Pace", "asked_wait", "retry_after", "shorten"]
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ HOPELESS = {
     401: "set the environment variable {key_variable} to a valid key",
     402: "the account has no money",
     403: "the key in the environment variable {key_variable} may not do this",
-    404: "check the model's name and the base URL, which usually ends in /v1",
-    405: "check the base URL, which usually ends in /v1",
+    404: "check the model's name and the address{end}",
+    405: "check the address{end}",
     501: "the server cannot do this with the model that it runs",
 }
 """Statuses that every other request would get too, and what to do."""
@@ -251,9 +251,9 @@ class Client:
                 f"{self.url} answers {reason}; give the base URL that it points to: {elsewhere}"
             )
         if (advice := HOPELESS_CODES.get(code) or HOPELESS.get(status)) is not None:
-            raise BackendError(
-                f"{self.url} answers {reason}; {advice.format(key_variable=self.key_variable)}"
-            )
+            end = "" if "/v1/" in self.url else ", which usually ends in /v1"
+            told = advice.format(key_variable=self.key_variable, end=end)
+            raise BackendError(f"{self.url} answers {reason}; {told}")
         if status not in AGAIN and status < 500:
             return Failure(f"refused: {reason}", refused=True)
         wait = asked_wait(response.headers, datetime.now(UTC))
