@@ -13,9 +13,11 @@ from assay.audit.subjects import Item, subjects_of
 from assay.protocols import Scorer
 from assay.types import Group, Prompt, Response, Score, Unscored
 
-__all__ = ["Answer", "Asked", "ask"]
+__all__ = ["Answer", "Asked", "Plan", "ask", "plan"]
 
 Said = Score | Unscored
+Place = tuple[int, int]
+"""A group, and a response in it."""
 Chunked = Callable[[Scorer, Sequence[Group]], list[list[Said]]]
 
 
@@ -44,50 +46,66 @@ class Asked:
     """Subjects that a probe could not change, by probe."""
 
 
-def ask(
-    scorer: Scorer,
-    items: Sequence[Item],
-    probes: Mapping[str, Probe],
-    *,
-    seed: int = 0,
-    score: Chunked = lambda scorer, groups: scorer.score(groups),
-) -> Asked:
-    """Score all items as they are and as the probes change them.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What probes make of items, laid out for a scorer."""
 
-    probes: by name. score: how a scorer is asked for groups; by default, all at once.
-    """
-    made: list[tuple[str, int, Subject, Variant]] = []
+    items: Sequence[Item]
+    probes: Mapping[str, Probe]
+    groups: Sequence[Group]
+    """All texts, a group per prompt."""
+    made: Sequence[tuple[str, int, Subject, Variant, Place, Place]] = field(repr=False)
+    """Probe, number of the item, response, its change, and where the control and it stand."""
+    base: Sequence[Sequence[Place]] = field(repr=False)
+    """Where each item's own responses stand."""
+    inapplicable: Mapping[str, int]
+
+
+def plan(items: Sequence[Item], probes: Mapping[str, Probe], *, seed: int = 0) -> Plan:
+    """Make all changes of all items. probes: by name."""
+    texts = _Texts()
+    base = [[texts.place(item.prompt, one.response) for one in item.responses] for item in items]
+    made = []
     inapplicable = dict.fromkeys(probes, 0)
     for name, probe in probes.items():
         for number, subject in subjects_of(items, probe.expects):
             draw = Random(f"{seed}/{name}/{items[number].key}/{subject.right}")
             variants = list(probe.variants(subject, draw))
             inapplicable[name] += not variants
-            made += [(name, number, subject, variant) for variant in variants]
-    texts = _Texts()
-    base = [[texts.place(item.prompt, one.response) for one in item.responses] for item in items]
-    places = []
-    for _, _, subject, variant in made:
-        prompt = variant.prompt or subject.prompt
-        control = variant.against or subject.response
-        places.append((texts.place(prompt, control), texts.place(prompt, variant.response)))
-    said = score(scorer, texts.groups())
-    answers: dict[str, list[Answer]] = {name: [] for name in probes}
-    for (name, number, subject, variant), (before, after) in zip(made, places, strict=True):
+            for variant in variants:
+                prompt = variant.prompt or subject.prompt
+                control = texts.place(prompt, variant.against or subject.response)
+                changed = texts.place(prompt, variant.response)
+                made.append((name, number, subject, variant, control, changed))
+    return Plan(
+        items=items,
+        probes=probes,
+        groups=texts.groups(),
+        made=made,
+        base=base,
+        inapplicable=inapplicable,
+    )
+
+
+def ask(scorer: Scorer, plan: Plan, score: Chunked | None = None) -> Asked:
+    """Score all that was planned. score: how a scorer is asked for groups; None = all at once."""
+    said = scorer.score(plan.groups) if score is None else score(scorer, plan.groups)
+    answers: dict[str, list[Answer]] = {name: [] for name in plan.probes}
+    for name, number, subject, variant, control, changed in plan.made:
         answers[name].append(
             Answer(
                 item=number,
                 subject=subject,
                 variant=variant,
-                before=said[before[0]][before[1]],
-                after=said[after[0]][after[1]],
+                before=said[control[0]][control[1]],
+                after=said[changed[0]][changed[1]],
             )
         )
     return Asked(
-        items=items,
-        base=[[said[group][place] for group, place in row] for row in base],
+        items=plan.items,
+        base=[[said[group][place] for group, place in row] for row in plan.base],
         answers=answers,
-        inapplicable=inapplicable,
+        inapplicable=plan.inapplicable,
     )
 
 
@@ -98,7 +116,7 @@ class _Texts:
         self._prompts: dict[object, tuple[int, Prompt]] = {}
         self._responses: list[dict[object, tuple[int, Response]]] = []
 
-    def place(self, prompt: Prompt, response: Response) -> tuple[int, int]:
+    def place(self, prompt: Prompt, response: Response) -> Place:
         """Return the group and the place in it that a response has."""
         group, _ = self._prompts.setdefault(
             (prompt.shown, prompt.reference), (len(self._prompts), prompt)

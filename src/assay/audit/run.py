@@ -1,11 +1,11 @@
 """All probes on one reward: what each found, and a grade per area."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from assay import components, stats
-from assay.audit.asking import Asked, Said, ask
+from assay.audit.asking import Asked, Chunked, Plan, ask, plan
 from assay.audit.findings import Finding, Unit, corrected, finding, unit_of
 from assay.audit.preferred import Preferred
 from assay.audit.probe import AREAS, Area, Probe
@@ -13,9 +13,9 @@ from assay.audit.subjects import Item
 from assay.errors import DataError
 from assay.protocols import Judge, Scorer
 from assay.stats import Estimate
-from assay.types import Group, Score, Unscored
+from assay.types import Score, Unscored
 
-__all__ = ["Grade", "Probed", "all_probes", "grades", "probe"]
+__all__ = ["Grade", "Probed", "all_probes", "grades", "probe", "probed"]
 
 LETTERS: Final = (("A", 0.95), ("B", 0.9), ("C", 0.8), ("D", 0.6), ("F", 0.0))
 """From which share of changes withstood on."""
@@ -59,7 +59,7 @@ def probe(
     *,
     seed: int = 0,
     more: Sequence[Finding] = (),
-    score: Callable[[Scorer, Sequence[Group]], list[list[Said]]] | None = None,
+    score: Chunked | None = None,
 ) -> Probed:
     """Try probes on a reward.
 
@@ -69,15 +69,25 @@ def probe(
 
     Raises `DataError` where no response as it was has a score.
     """
+    return probed(reward, plan(items, probes, seed=seed), more=more, score=score)
+
+
+def probed(
+    reward: Scorer | Judge,
+    planned: Plan,
+    *,
+    more: Sequence[Finding] = (),
+    score: Chunked | None = None,
+) -> Probed:
+    """Do the same with changes that were made before, as for several rewards."""
     scorer = reward if isinstance(reward, Scorer) else Preferred(reward)
-    how = score or (lambda scorer, groups: scorer.score(groups))
-    asked = ask(scorer, items, probes, seed=seed, score=how)
+    asked = ask(scorer, planned, score)
     scores = [one for row in asked.base for one in row]
     lost = [one.reason for one in scores if isinstance(one, Unscored)]
     if len(lost) == len(scores):
         raise DataError(f"none of {len(scores)} responses has a score: {lost[0]}")
     unit = unit_of(asked)
-    found = [finding(name, one, asked, unit) for name, one in probes.items()]
+    found = [finding(name, one, asked, unit) for name, one in planned.probes.items()]
     findings = corrected([*found, *more])
     notes = [f"{len(lost)} of {len(scores)} responses unscored, such as: {lost[0]}"] if lost else []
     if len({one.value for one in scores if isinstance(one, Score)}) == 1:

@@ -33,7 +33,7 @@ def items_of(records: Sequence[Record], *, prompts: int | None = None, seed: int
     lowest are right and wrong; a solution is right where its last label and all others say so.
     Trajectories are left out, for probes change texts. Raises `DataError` where nothing is left.
     """
-    found: dict[str, tuple[Prompt, dict[str, Labelled]]] = {}
+    found: dict[str, tuple[Prompt, dict[tuple[str, ...], Labelled]]] = {}
     for record in records:
         if isinstance(record, Prompt):
             continue
@@ -41,7 +41,7 @@ def items_of(records: Sequence[Record], *, prompts: int | None = None, seed: int
         _, there = found.setdefault(cluster_key(record), (prompt_of(record), {}))
         for one in _labelled(record):
             if not one.response.turns and one.response.rendered is None:
-                there.setdefault(one.response.text, one)
+                there.setdefault(one.response.steps, one)
     items = [
         # Right ones first: what a judge compares the others with.
         Item(prompt=prompt, responses=tuple(sorted(there.values(), key=_rank)), key=key)

@@ -38,6 +38,7 @@ COMMANDS = {
     "eval": "measure a reward model on records, or on a benchmark: eval processbench",
     "benchmark": "step scores on ProcessBench, PRMBench and others",
     "judge": "let a model judge: pairs, responses, rubrics, steps, typed questions",
+    "audit": "report card of a reward: probes, worst texts, what to do next",
     "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
     "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS",
     "compare": "several searches at several sizes: accuracy against tokens",

@@ -158,8 +158,13 @@ def _name(scorer: object) -> str:
     return Path(scorer).name if isinstance(scorer, (str, Path)) else type(scorer).__name__
 
 
-def labelled(data: Data, format: str | None, set_aside: Path | None) -> list[Record]:
-    """The records of some data, without prompts that have no response."""
+def labelled(
+    data: Data, format: str | None, set_aside: Path | None, *, bare: bool = False
+) -> list[Record]:
+    """The records of some data, without prompts that have no response.
+
+    bare: whether responses without a label will do.
+    """
     every = read(data, format, set_aside)
     records = [record for record in every if not isinstance(record, Prompt)]
     if not records:
@@ -167,7 +172,7 @@ def labelled(data: Data, format: str | None, set_aside: Path | None) -> list[Rec
             f"{name_of(data)} holds {len(every)} prompts and no labelled response; give"
             " preferences or labels"
         )
-    if any(type(record) is Group for record in records):
+    if not bare and any(type(record) is Group for record in records):
         raise DataError(_unlabelled(name_of(data), records))
     return records
 

@@ -1,0 +1,107 @@
+"""`assay audit REWARD DATA`: is a reward any good, and how will it be gamed?"""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import tyro
+
+from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
+from assay.specs.compute import Compute
+from assay.specs.judges import GRAMMAR
+from assay.specs.scorers import KINDS
+from assay.stats.conditions import check
+
+__all__ = ["COMMANDS", "Command"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Command(Compute):
+    """Audit a reward: probes change responses in ways whose effect on quality is known.
+
+    One page says how the reward does in each area, with an interval, shows the worst texts, and
+    says what to do next: report.html, with audit.json, card.md for a pull request and audit.sarif
+    for code hosts beside it. Any scorer or judge can be audited, with the same probes and units.
+    """
+
+    reward: Annotated[
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="REWARD", help=f"Scorer: {KINDS}. Judge: {GRAMMAR}."),
+    ]
+    data: Data
+    """Preferences, pools of graded responses, or step labels: file, folder or Hugging Face data
+    set."""
+    out: Path | None = None
+    """Folder of the run, for report.html, audit.json, card.md, audit.sarif and run.json."""
+    prompts: int = 300
+    """Most prompts, drawn by the seed."""
+    probes: tuple[str, ...] = ()
+    """Names of probes to try; without any, all."""
+    format: Format = None
+    set_aside: Aside = None
+    fail_on: FailOn = ()
+
+    seed: int = 0
+    """Seed of the sample and of the probes."""
+    overwrite: Overwrite = False
+
+    def __call__(self) -> None:
+        """Audit, print, and write the files."""
+        from assay.workflows.audit import audit
+
+        given = dict(vars(self))
+        check(given.pop("fail_on"))
+        result = audit(given.pop("reward"), given.pop("data"), **given, settings=self)
+        print(result)
+        end_where("audit", self.fail_on, result.metrics)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AuditCompare:
+    """Compare two audits of the same data, prompt by prompt.
+
+    Differences are the second's less the first's share of changes withstood.
+    """
+
+    first: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="A")]
+    """Folder of an audit."""
+    second: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="B")]
+    """Folder of another."""
+    fail_on: FailOn = ()
+
+    def __call__(self) -> None:
+        """Compare and print."""
+        from assay.workflows.audit import compare_audits
+
+        check(self.fail_on)
+        result = compare_audits(self.first, self.second)
+        print(result)
+        end_where("audit compare", self.fail_on, result.metrics)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AuditSelftest:
+    """Audit rewards whose faults are planted: what is planted must be found, and nothing else.
+
+    It takes no model and no data: a few minutes with all probes.
+    """
+
+    simulations: int = 20
+    """Draws of noise, for the rates."""
+    prompts: int = 200
+    """Prompts of each audit."""
+    out: Path | None = None
+    """File for the results as JSON."""
+
+    def __call__(self) -> None:
+        """Run it, print, and end with 1 where something does not come out."""
+        from assay.workflows.audit import audit_selftest
+
+        result = audit_selftest(simulations=self.simulations, prompts=self.prompts, out=self.out)
+        print(result)
+        if not result.ok:
+            raise SystemExit(1)
+
+
+COMMANDS: Final[dict[str, Any]] = {"compare": AuditCompare, "selftest": AuditSelftest}
