@@ -6,6 +6,7 @@ is refused, and so is every judge but the one it is bound to.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -158,10 +159,9 @@ class Gate(Record):
 
 def number(estimate: Estimate) -> Number:
     """Return an estimate as JSON holds it: what is no number is None."""
-    value, low, high, n, unscored = (
-        None if isinstance(x, float) and x != x else x for x in estimate.to_json()
-    )
-    return value, low, high, n, unscored
+    ends = estimate.value, estimate.low, estimate.high
+    value, low, high = (x if math.isfinite(x) else None for x in ends)
+    return value, low, high, estimate.n, estimate.unscored
 
 
 def bound(

@@ -164,8 +164,8 @@ def _row(row: Mapping[str, Any]) -> tuple[Prompt, tuple[Response, ...], Label]:
     share = row.get("probability")
     if share is not None and not 0 < (share := fields.share(share, "probability")) <= 1:
         raise fields.wrong("probability", "a number above 0, to 1", share)
-    names = {key: str(row.get(key) or "") for key in ("criterion", "subset")}
-    label = Label(votes, probability=share, **names)
+    criterion, subset = (str(row.get(key) or "") for key in ("criterion", "subset"))
+    label = Label(votes, 0, criterion, subset, share)
     return fields.prompt(turns, known), responses, label
 
 

@@ -31,6 +31,7 @@ from assay.types import Group, Prompt, Response, Score, Unscored
 from assay.types import Record as DataRecord
 from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
+from assay.workflows.gate import admitted
 
 __all__ = [
     "OPENING",
@@ -256,6 +257,7 @@ def search(
     sampling: Sampling | None = None,
     step: Sampling | None = None,
     budget: Budget | None = None,
+    gate: Sequence[str | Path] = (),
     limit: int | None = None,
     together: int = 64,
     format: str | None = None,
@@ -278,9 +280,9 @@ def search(
     for votes and for the accuracy. aggregate: how step scores become one; None = as saved.
     lower_bound: standard deviations taken off an ensemble's score. sampling, step: how whole
     responses and single steps are sampled; a step ends at a blank line by default. budget: of each
-    prompt. limit: prompts searched at most. together: prompts under way at once. out: folder for
-    the record, the results and the page; overwrite: replaces other finished work there. settings:
-    what `run.json` holds; None is this call.
+    prompt. gate: files by which judges may score. limit: prompts searched at most. together:
+    prompts under way at once. out: folder for the record, the results and the page; overwrite:
+    replaces other finished work there. settings: what `run.json` holds; None is this call.
 
     Raises `BackendError` where not one sample was had, `ConfigError` for what cannot be searched.
     """
@@ -290,6 +292,9 @@ def search(
     data = [Path(prompts)] if isinstance(prompts, str | Path) else []
     with opened(out, settings or call, "search", data=data, overwrite=overwrite) as folder:
         setup = Setup.open(prompts, **{name: given[name] for name in OPENING})
+        gates = admitted(gate, {} if setup.scorer is None else {str(scorer): setup.scorer})
+        if folder is not None:
+            folder.note(**gates)
         how = with_shared(how, seed, setup.verifier)
         with (
             record_in(folder) as record,
