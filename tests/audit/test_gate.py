@@ -116,8 +116,8 @@ def test_every_criterion_and_subset_must_pass():
 
 def test_labels_by_a_model_or_seen_verdicts_keep_it_closed():
     assert "a model's" in gate(by="ai").reasons[0]
-    assert "saw" in gate(blind=False).reasons[0]
-    assert not gate(blind=True).reasons
+    assert "saw" in gate(blind="no").reasons[0]
+    assert not gate(blind="yes").reasons
 
 
 def test_human_ceiling():
@@ -453,6 +453,46 @@ def test_a_check_stands_for_a_week(labels, tmp_path, monkeypatch):
     module._append(path, read_gate(path), seen)
     with pytest.raises(ConfigError, match="has drifted: it drifts"):
         admitted([path], {"j": judge})
+
+
+def test_searches_and_pools_take_gates(labels, tmp_path, monkeypatch, capsys):
+    import assay
+    from assay.workflows.gate import gate as gate_of
+
+    path = tmp_path / "gate.json"
+    gate_of(labels, WORD, out=path, threshold=5)
+    pool = [
+        {"prompt": f"q{i}", "responses": ["bad 1", "good 2"], "grades": [0, 1]} for i in range(4)
+    ]
+    pools = write(tmp_path / "pool.jsonl", pool)
+
+    def noted(out):
+        return json.loads((out / "run.json").read_text()).get("gates")
+
+    search = {"replay": pools, "n": 2}
+    for word, out in ((WORD, "a"), (f"{WORD},sure=0.7", "b")):
+        assay.search("best-of-n", pools, scorer=word, out=tmp_path / out, **search)
+        assert noted(tmp_path / out) == {word: "ungated"}
+    assay.search("best-of-n", pools, scorer=WORD, gate=[path], out=tmp_path / "c", **search)
+    assert noted(tmp_path / "c")[WORD].startswith(str(path))
+    assert "Gates of the judges" in (tmp_path / "c" / "report.html").read_text()
+    other = f"{WORD},sure=0.7"
+    with pytest.raises(ConfigError, match="differs in answerer"):
+        assay.search("best-of-n", pools, scorer=other, gate=[path], **search)
+    with pytest.raises(ConfigError, match="differs in answerer"):
+        assay.best_of_n(pools, scorer=other, gate=[path])
+    with pytest.raises(ConfigError, match="differs in answerer"):
+        assay.overoptimization(pools, proxy=other, gate=[path])
+    with pytest.raises(ConfigError, match="nothing here is that judge"):
+        assay.overoptimization(pools, proxy="longest", gate=[path])
+    assert any("gate.json" in note for note in
+               assay.overoptimization(pools, proxy=WORD, gate=[path]).notes)  # fmt: skip
+    with pytest.raises(ConfigError, match="differs in answerer"):
+        assay.rl(["q"], policy="none", reward=other, gate=[path], out=tmp_path / "rl")
+    monkeypatch.setattr("assay.server.connections.listening", lambda host, port: None)
+    with pytest.raises(SystemExit):
+        main(["serve", other, "--gate", str(path), "--port", "0"])
+    assert "differs in answerer" in capsys.readouterr().err
 
 
 def test_a_server_that_serves_another_model_is_found_past_the_ledger(tmp_path, monkeypatch):

@@ -102,4 +102,7 @@ def test_the_least_whose_lower_end_is_85(right, n):
 
 def test_43_of_50():
     found = wilson(43, 50)
-    assert (found.low, found.high) == (pytest.approx(0.738, abs=5e-4), pytest.approx(0.930, abs=5e-4))
+    assert (found.low, found.high) == (
+        pytest.approx(0.738, abs=5e-4),
+        pytest.approx(0.930, abs=5e-4),
+    )

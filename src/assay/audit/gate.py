@@ -24,8 +24,8 @@ from assay.stats import Estimate
 from assay.types import Group, Probability, Record
 
 __all__ = [
-    "Anchor", "Bound", "Gate", "Labels", "Mark", "Slice", "bound", "check", "number", "read_gate",
-    "refusals", "write_gate",
+    "Anchor", "Bound", "By", "Gate", "Known", "Labels", "Mark", "Rule", "Slice", "bound", "check",
+    "number", "read_gate", "refusals", "write_gate",
 ]  # fmt: skip
 
 SCHEMA: Final = "assay/gate/v1"
@@ -37,6 +37,8 @@ PARTS_OF: Final = ("assay.judges", "assay.answerers", "assay.engines", "assay.au
 Number = tuple[FiniteFloat | None, FiniteFloat | None, FiniteFloat | None, int, int]
 """An estimate: value, low, high, n and unscored; None = not known."""
 Rule = Literal["lower", "point"]
+By = Literal["human", "ai", "program"]
+Known = Literal["yes", "no", "unknown"]
 
 
 class Bound(Record):
@@ -62,9 +64,9 @@ class Labels(Record):
     items: int
     raters: FiniteFloat
     """Labels per item, on average."""
-    by: Literal["human", "ai", "program"]
-    blind: bool | None
-    """Whether raters did not see the judge's verdicts; None = not said."""
+    by: By
+    blind: Known
+    """Whether raters did not see the judge's verdicts."""
     sampling: Literal["all alike", "weighted by selection probability"]
 
 

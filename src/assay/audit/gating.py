@@ -5,12 +5,12 @@ import json
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from assay.answerers.ledger import asked_anew
-from assay.audit.gate import Anchor, Gate, Labels, Mark, Rule, Slice, bound, number
+from assay.audit.gate import Anchor, By, Gate, Known, Labels, Mark, Rule, Slice, bound, number
 from assay.audit.human import Case, Label
 from assay.audit.verdicts import reading_of, values_of
 from assay.errors import ConfigError
@@ -21,12 +21,11 @@ from assay.stats.agreement import pairwise_agreement
 from assay.stats.binary import agreement_of
 from assay.stats.label_noise import label_accuracy
 
-__all__ = ["ALPHA", "By", "make"]
+__all__ = ["ALPHA", "make"]
 
 ALPHA: Final = 0.01
 """Level of each test for drift: asked every week, 0.05 would close every gate by chance."""
 
-By = Literal["human", "ai", "program"]
 Verdicts = Sequence[Sequence[bool | None]]
 
 
@@ -39,7 +38,7 @@ def make(
     rule: Rule = "lower",
     threshold: float | None = None,
     by: By = "human",
-    blind: bool | None = None,
+    blind: Known = "unknown",
     source: str = "",
     days: int = 90,
     anchors: int = 40,
@@ -146,9 +145,7 @@ def _word(verdict: bool | None) -> str:
     return {True: "yes", False: "no", None: "none"}[verdict]
 
 
-def _reasons(
-    slices: Sequence[Slice], floor: float, rule: Rule, by: str, blind: bool | None
-) -> list[str]:
+def _reasons(slices: Sequence[Slice], floor: float, rule: Rule, by: str, blind: Known) -> list[str]:
     found = []
     for one in slices:
         if not one.passes[rule]:
@@ -157,12 +154,12 @@ def _reasons(
                          f" floor {floor:g}")  # fmt: skip
     if by == "ai":
         found.append("the labels are a model's, not people's")
-    if blind is False:
+    if blind == "no":
         found.append("raters saw the judge's verdicts")
     return found
 
 
-def _described(cases: Sequence[Case], source: str, by: By, blind: bool | None) -> Labels:
+def _described(cases: Sequence[Case], source: str, by: By, blind: Known) -> Labels:
     labels = [label for case in cases for label in case.labels]
     body = [
         [case.group.model_dump(mode="json"), [(one.place, one.criterion) for one in case.labels]]

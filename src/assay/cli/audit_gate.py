@@ -41,8 +41,8 @@ class AuditGate(Compute):
     """Least score of a response that means yes; without it 0.5, for scores in [0, 1]."""
     by: Literal["human", "ai", "program"] = "human"
     """Who labelled; a gate by labels of a model stays closed."""
-    blind: bool | None = None
-    """Whether raters did not see the judge's verdicts; a gate where they did stays closed."""
+    blind: Literal["yes", "no", "unknown"] = "unknown"
+    """Whether raters did not see the judge's verdicts; where they did, the gate stays closed."""
     days: int = 90
     """Days until the gate expires."""
     anchors: int = 40

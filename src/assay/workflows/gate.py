@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from assay.audit.drift import Drift, drift
-from assay.audit.gate import Gate, Rule, read_gate, refusals, write_gate
-from assay.audit.gating import By, make
+from assay.audit.gate import By, Gate, Known, Rule, read_gate, refusals, write_gate
+from assay.audit.gating import make
 from assay.audit.human import read_labels
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
@@ -34,7 +34,7 @@ def gate(
     rule: Rule = "lower",
     threshold: float | None = None,
     by: By = "human",
-    blind: bool | None = None,
+    blind: Known = "unknown",
     days: int = 90,
     anchors: int = 40,
     format: str | None = None,

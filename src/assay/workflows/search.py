@@ -52,8 +52,8 @@ SHARED: Final = ("seed", "answers")
 """Settings of a strategy that every call sets for it: the seed, and the verifier."""
 
 OPENING: Final = tuple(
-    "generator scorer verifier replay aggregate lower_bound sampling step limit format device dtype"
-    " micro_tokens seed".split()
+    "generator scorer verifier replay aggregate lower_bound sampling step gate limit format device"
+    " dtype micro_tokens seed".split()
 )
 """Arguments that say what to search with."""
 
@@ -184,6 +184,8 @@ class Setup:
     verifier: Verifier
     sampling: Sampling
     step: Sampling
+    gates: Mapping[str, Mapping[str, str]]
+    """Gates by which judges score, as `run.json` has them."""
 
     @classmethod
     def open(
@@ -198,6 +200,7 @@ class Setup:
         lower_bound: float,
         sampling: Sampling | None,
         step: Sampling | None,
+        gate: Sequence[str | Path],
         limit: int | None,
         format: str | None,
         device: str,
@@ -221,10 +224,12 @@ class Setup:
         one = step or replace(whole, stop=STEP)
         if isinstance(writes, ReplayGenerator):
             whole, one = writes.sampling or whole, writes.step or one
+        judges = _scorer(scorer, writes, checks, aggregate, lower_bound, compute)
         return cls(
             prompts=chosen,
             generator=writes,
-            scorer=_scorer(scorer, writes, checks, aggregate, lower_bound, compute),
+            scorer=judges,
+            gates=admitted(gate, {} if judges is None else {str(scorer): judges}),
             verifier=checks,
             sampling=whole,
             step=one,
@@ -292,9 +297,8 @@ def search(
     data = [Path(prompts)] if isinstance(prompts, str | Path) else []
     with opened(out, settings or call, "search", data=data, overwrite=overwrite) as folder:
         setup = Setup.open(prompts, **{name: given[name] for name in OPENING})
-        gates = admitted(gate, {} if setup.scorer is None else {str(scorer): setup.scorer})
         if folder is not None:
-            folder.note(**gates)
+            folder.note(**setup.gates)
         how = with_shared(how, seed, setup.verifier)
         with (
             record_in(folder) as record,
