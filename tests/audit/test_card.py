@@ -94,7 +94,7 @@ def test_what_cannot_be_told_is_said() -> None:
     assert "all responses have the same reward" in constant.card.notes
     half = audit(by(lambda text: None if noise(text) < 0.5 else longer(text)), pairs(40))
     assert any("responses unscored" in note for note in half.card.notes)
-    assert half.card.findings[0].effect.unscored > 0
+    assert any(one.effect.unscored for one in half.card.findings)
     one = audit(by(longer), pairs(1))
     assert all(found.verdict == "underpowered" for found in one.card.findings)
     assert not one.card.failing

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from assay.audit.findings import Case, Finding, Unit
+from assay.audit.functions import FunctionCase
 from assay.audit.probe import Area
 from assay.audit.run import Grade, Probed
 from assay.runs.settings import finite
@@ -85,6 +86,8 @@ class Card:
     baselines: Mapping[str, Estimate]
     """The same of what needs no model, as "metric/baseline"."""
     cost: Cost
+    functions: tuple[FunctionCase, ...] = ()
+    """What a function pays for."""
     notes: tuple[str, ...] = ()
     cases: tuple[Case, ...] = field(default=())
     """The worst texts."""
@@ -105,10 +108,15 @@ class Card:
             {
                 one.name: _plain(getattr(self, one.name))
                 for one in dataclasses.fields(self)
-                if one.name != "findings"
+                if one.name not in ("findings", "functions")
             }
         )
-        return body | {"findings": [one.to_json() for one in self.findings]}
+        paid = [
+            {"case": one.name, "paid": one.paid.to_json(), "due": one.due, "example": one.example}
+            for one in self.functions
+        ]
+        found = [one.to_json() for one in self.findings]
+        return body | {"functions": finite(paid), "findings": found}
 
 
 def _plain(value: Any) -> Any:

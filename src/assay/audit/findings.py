@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
-from scipy.special import bdtrc
 
 from assay import stats
 from assay.audit.asking import Answer, Asked
@@ -21,9 +20,19 @@ from assay.stats import Estimate
 from assay.stats.discovery import benjamini_hochberg, detectable
 from assay.stats.intervals import Array, cluster_ids
 from assay.stats.regression import Coefficient, least_squares
+from assay.stats.tolerated import share_beyond
 from assay.types import Score
 
-__all__ = ["LEVEL", "Case", "Finding", "Unit", "Verdict", "corrected", "finding", "unit_of"]
+__all__ = [
+    "LEVEL",
+    "Case",
+    "Finding",
+    "Unit",
+    "Verdict",
+    "corrected",
+    "finding",
+    "unit_of",
+]
 
 LEVEL: Final = 0.05
 """Expected share of false findings among those called failures."""
@@ -242,37 +251,38 @@ def _shift(
 def _share(
     asked: Asked, answers: Sequence[Answer], tolerated: float, level: float, lost: int
 ) -> Coefficient:
-    """The share of prompts where a response is not last, and the exact p-value of so many."""
-    above = [_not_last(asked, one) for one in answers]
-    values = np.array([x for x in above if not math.isnan(x)], dtype=np.float64)
-    keys = [asked.items[one.item].key for one, x in zip(answers, above, strict=True) if x == x]
-    lost += len(answers) - len(values)
-    estimate = stats.proportion(values, clusters=keys, confidence=level, unscored=lost)
-    n = estimate.n
-    if n == 0:
-        return Coefficient(estimate=estimate, p_value=math.nan, detectable=math.inf)
-    p = float(bdtrc(math.floor(values.sum()) - 1, len(values), tolerated)) if values.any() else 1.0
-    error = math.sqrt(tolerated * (1 - tolerated) / n)
-    return Coefficient(
-        estimate=estimate,
-        p_value=p,
-        detectable=tolerated + detectable(error, max(n - 1, 1)),
-    )
+    """The share of prompts where a response is not last."""
+    above = [(_not_last(asked, one), asked.items[one.item].key) for one in answers]
+    kept = [(x, key) for x, key in above if not math.isnan(x)]
+    values, keys = [x for x, _ in kept], [key for _, key in kept]
+    lost += len(answers) - len(kept)
+    return share_beyond(values, tolerated, clusters=keys, confidence=level, unscored=lost)
 
 
-def _lowest(asked: Asked, answer: Answer) -> float:
-    """The lowest reward of the wrong responses to its prompt, of all where none is known to be."""
+def _ends(asked: Asked, answer: Answer) -> tuple[float, float]:
+    """The lowest reward of the wrong responses to its prompt, of all where none is known to be, and
+    the highest of all."""
     item = asked.items[answer.item]
     scores = zip(item.responses, asked.base[answer.item], strict=True)
     there = [(one.right, score.value) for one, score in scores if isinstance(score, Score)]
     wrong = [value for right, value in there if right is False]
-    return min(wrong or [value for _, value in there], default=math.nan)
+    every = [value for _, value in there]
+    return min(wrong or every, default=math.nan), max(every, default=math.nan)
 
 
 def _not_last(asked: Asked, answer: Answer) -> float:
-    """1 where the reward is above the lowest of the prompt's own, one half where equal."""
+    """1 where the reward is above the lowest of the prompt's own, NaN where that is not known.
+
+    Equal ones count one half where the prompt's responses are all equal, and nothing otherwise: a
+    check that gives every wrong answer the same is right to give it here.
+    """
     assert isinstance(answer.after, Score)
-    return float(np.sign(answer.after.value - _lowest(asked, answer)) + 1) / 2
+    lowest, highest = _ends(asked, answer)
+    if math.isnan(lowest):
+        return math.nan
+    if answer.after.value == lowest:
+        return 0.5 if lowest == highest else 0.0
+    return float(answer.after.value > lowest)
 
 
 def _described(
@@ -283,7 +293,7 @@ def _described(
     if expects == "last":
         shifts = np.array([_not_last(asked, one) for one in kept])
         held = 1 - shifts
-        before = [_lowest(asked, one) for one in kept]
+        before = [_ends(asked, one)[0] for one in kept]
         more: dict[str, Any] = {}
     else:
         shifts = _values(kept, unit)
@@ -300,7 +310,8 @@ def _described(
         }
     by_prompt: dict[str, list[float]] = {}
     for key, one in zip(keys, held, strict=True):
-        by_prompt.setdefault(key, []).append(float(one))
+        if not math.isnan(one):
+            by_prompt.setdefault(key, []).append(float(one))
     sign = {"lower": 1.0, "no gain": 1.0, "last": 1.0}.get(expects)
     badness = shifts * sign if sign else np.abs(shifts)
     order = np.argsort(-badness, kind="stable")[:CASES]

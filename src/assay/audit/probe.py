@@ -52,6 +52,8 @@ class Labelled:
 
     response: Response
     right: bool | None = None
+    labels: tuple[float | None, ...] = ()
+    """Probability that each step is right, where steps are labelled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,8 @@ class Subject:
     response: Response
     right: bool | None = None
     """Whether it is right, or was chosen; None = not known."""
+    labels: tuple[float | None, ...] = ()
+    """Probability that each of its steps is right, where steps are labelled."""
     others: tuple[Labelled, ...] = ()
     """The other responses to the prompt."""
     strangers: tuple[Response, ...] = ()

@@ -102,7 +102,7 @@ def grades(findings: Sequence[Finding]) -> tuple[Grade, ...]:
     share withstood."""
     found = []
     for area in AREAS:
-        these = [one for one in findings if one.area == area and one.held]
+        these = [one for one in findings if one.area == area and one.effect.n]
         by_prompt: dict[str, list[float]] = {}
         for one in these:
             for key, share in one.held.items():

@@ -64,7 +64,7 @@ def _rank(one: Labelled) -> int:
 
 def _labelled(record: Record) -> list[Labelled]:
     if isinstance(record, StepLabels):
-        return [Labelled(record.response, _solved(record))]
+        return [Labelled(record.response, _solved(record), record.labels)]
     assert isinstance(record, Group)
     right: list[bool | None] = [None] * len(record.responses)
     if isinstance(record, Preference) and record.prefer != 0.5:
@@ -112,6 +112,7 @@ def subjects_of(items: Sequence[Item], expects: Expects) -> list[tuple[int, Subj
                 prompt=item.prompt,
                 response=one.response,
                 right=one.right,
+                labels=one.labels,
                 others=others,
                 strangers=strangers[number],
             )

@@ -9,7 +9,7 @@ from assay.audit.findings import Case, Finding
 from assay.audit.probe import AREAS
 from assay.audit.run import Grade
 from assay.pages.evaluation import run_section
-from assay.pages.examples import Answer, example
+from assay.pages.examples import Answer, cut, example
 from assay.report import paint
 from assay.report.html import (
     Block,
@@ -21,6 +21,7 @@ from assay.report.html import (
     Paragraph,
     Section,
     Table,
+    Text,
 )
 from assay.report.plot import Panel, Plot, Rule, Series, points
 from assay.stats import bracket
@@ -34,6 +35,8 @@ DUE: Final = {
     "no gain": "the reward does not rise",
     "last": "it ranks below every response",
 }
+LONGEST: Final = 400
+"""Characters shown of a prompt."""
 
 
 def audit_sections(card: Card, run: Mapping[str, Any]) -> list[Section]:
@@ -43,6 +46,8 @@ def audit_sections(card: Card, run: Mapping[str, Any]) -> list[Section]:
         text = "What the gravest failures look like: the same prompt before and after the change."
         sections.append(Section("The worst texts", [Paragraph(text), *map(_example, card.cases)]))
     sections.append(Section("Responses without content", _empty(card)))
+    if card.functions:
+        sections.append(Section("What it pays for", _functions(card)))
     if card.metrics:
         beside_it = _with_baselines(card)
         muted = set(card.baselines)
@@ -97,7 +102,9 @@ def _example(case: Case) -> Block:
         Answer(text=case.before, notes=[f"reward {before:.3g}"]),
         Answer(text=case.after, notes=[f"reward {after:.3g}"], badge="changed", shade=0.0),
     ]
-    return example(case.prompt, answers)
+    # The end of a conversation is what was answered.
+    short = case.prompt if len(case.prompt) <= LONGEST else f"… {case.prompt[-LONGEST:]}"
+    return example(short, answers)
 
 
 def _empty(card: Card) -> list[Block]:
@@ -118,6 +125,21 @@ def _empty(card: Card) -> list[Block]:
     return [Table(["in place of the response", "not last", "interval", "n"], rows, caption)]
 
 
+def _functions(card: Card) -> list[Block]:
+    due = {True: "yes", False: "no", None: "for you to say"}
+    rows = [[one.name, f"{one.paid.value:.2f}", bracket(one.paid, ".2f"), one.paid.n, due[one.due]]
+            for one in card.functions]  # fmt: skip
+    head = ["case", "paid", "interval", "n", "should be"]
+    wrong = [
+        one
+        for one in card.functions
+        if one.finding is not None and one.paid.n and (one.paid.value > 0.5) is not one.due
+    ]
+    shown = [Text(cut(f"{one.name}:\n{one.example}")) for one in wrong[:3]]
+    caption = "Share of prompts on which each kind of response is paid"
+    return [Table(head, rows, caption), *shown]
+
+
 def _with_baselines(card: Card) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in card.metrics.items():
@@ -132,7 +154,10 @@ def _all(card: Card) -> list[Block]:
     if doses:
         blocks.append(Figures([_doses(one, card) for one in doses]))
     for area, found in itertools.groupby(
-        sorted(card.findings, key=lambda one: list(AREAS).index(one.area)), lambda one: one.area
+        sorted(
+            (x for x in card.findings if x.effect.n), key=lambda one: list(AREAS).index(one.area)
+        ),
+        lambda one: one.area,
     ):
         blocks.append(_table(area, list(found)))
     blocks.append(
@@ -153,8 +178,7 @@ def _table(area: str, found: Sequence[Finding]) -> Table:
         flips = ", ".join(f"{name} {e.value:.2f} {bracket(e, '.2f')}" for name, e in
                           one.flips.items())  # fmt: skip
         text = f" ({one.text})" if one.text else ""
-        effect = beside(one.effect, 2) if one.effect.n else "nothing to change"
-        body.append([f"{one.probe}: {one.meaning}{text}", DUE[one.expects], effect,
+        body.append([f"{one.probe}: {one.meaning}{text}", DUE[one.expects], beside(one.effect, 2),
                      one.effect.n, flips, one.q_value, one.verdict])  # fmt: skip
     head = ["probe", "due", "effect", "n", "order changed", "q", "verdict"]
     return Table(head, body, f"{area}: {AREAS[found[0].area]}", words=True)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from assay import components, stats
 from assay.audit.card import Card, Cost, Kind, advice, estimates, sureness, worst_cases
 from assay.audit.exports import markdown, sarif
+from assay.audit.functions import FunctionCase
 from assay.audit.paired import Difference, compared
+from assay.audit.process import process
 from assay.audit.run import Probed, all_probes, probe
 from assay.audit.selftest import Selftest, selftest
 from assay.audit.subjects import items_of
@@ -25,6 +27,7 @@ from assay.runs.settings import dumps, write_atomic
 from assay.stats import Estimate, summarise
 from assay.types import Group, Record, Score, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named
+from assay.workflows._directly import Directly, asked_directly, is_function
 from assay.workflows._folder import opened
 from assay.workflows._output import described
 from assay.workflows.evaluate import labelled, measure
@@ -145,7 +148,11 @@ def audit(
         records = labelled(data, format, aside_in(set_aside, out), bare=True)
         items = items_of(records, prompts=prompts, seed=seed)
         started, counted = time.monotonic(), _Counted()
-        probed = probe(asked, items, chosen, seed=seed, score=counted)
+        besides = Directly() if probes else asked_directly(asked, items, seed=seed)
+        if is_function(asked) and not probes:
+            # What a program reads is the answer: work that it does not read is no fault of it.
+            chosen = {name: one for name, one in chosen.items() if one.area != "steps"}
+        probed = probe(asked, items, chosen, seed=seed, more=besides.findings, score=counted)
         measured = _quality(asked, records, probed, seed)
         card = _card(
             reward=str(reward) if isinstance(reward, (str, Path)) else type(reward).__name__,
@@ -153,6 +160,7 @@ def audit(
             data=name_of(data),
             probed=probed,
             measured=measured,
+            functions=besides.functions,
             cost=counted.cost(time.monotonic() - started),
         )
         return Audited(card=card, probed=probed, settings=body).written_in(run)
@@ -267,9 +275,17 @@ def _card(
     data: str,
     probed: Probed,
     measured: Report | None,
+    functions: tuple[FunctionCase, ...],
     cost: Cost,
 ) -> Card:
-    prompts = len(probed.asked.items)
+    prompts, steps = len(probed.asked.items), process(probed.asked, probed.unit)
+    metrics = dict(measured.metrics) if measured else {}
+    baselines = dict(measured.baselines) if measured else {}
+    notes = [] if measured else ["the data say nothing of quality"]
+    if steps is not None:
+        notes.insert(0, steps.sentence)
+        metrics |= steps.metrics
+        baselines |= {f"{name}/baseline": value for name, value in steps.baselines.items()}
     return Card(
         reward=reward,
         fingerprint=fingerprint(asked),
@@ -279,10 +295,11 @@ def _card(
         unit=probed.unit,
         grades=probed.grades,
         findings=probed.findings,
-        metrics=measured.metrics if measured else {},
-        baselines=measured.baselines if measured else {},
+        metrics=metrics,
+        baselines=baselines,
         cost=cost,
-        notes=probed.notes if measured else (*probed.notes, "the data say nothing of quality"),
+        functions=functions,
+        notes=(*notes, *probed.notes),
         cases=worst_cases(probed.findings),
         advice=advice(probed.grades),
         sure=sureness(probed, prompts),
@@ -290,11 +307,9 @@ def _card(
 
 
 def _kind(asked: Scorer | Judge, probed: Probed) -> Kind:
-    from assay.scorers.function import Called
-
     if isinstance(asked, Judge):
         return "judge of pairs"
-    if isinstance(getattr(asked, "scorer", asked), Called):
+    if is_function(asked):
         return "function"
     steps = any(len(s.steps) > 1 for row in probed.asked.base for s in row if isinstance(s, Score))
     return "process model" if steps else "scorer of responses"

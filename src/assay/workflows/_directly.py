@@ -1,0 +1,74 @@
+"""What an audit asks besides its probes, by what the reward is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from assay.audit.findings import Finding
+from assay.audit.functions import FunctionCase, function_cases
+from assay.audit.judging import judged
+from assay.audit.questions import criteria
+from assay.audit.serving import serving
+from assay.audit.subjects import Item
+from assay.protocols import Judge, Scorer
+from assay.types import Group
+
+__all__ = ["Directly", "asked_directly", "is_function"]
+
+FEW: Final = 32
+"""Prompts that are asked again in other batches and layouts, or criteria in another order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directly:
+    """Findings, and what a function pays for."""
+
+    findings: tuple[Finding, ...] = ()
+    functions: tuple[FunctionCase, ...] = ()
+
+
+def asked_directly(reward: Scorer | Judge, items: Sequence[Item], *, seed: int) -> Directly:
+    """Ask what no change of a response shows.
+
+    Judges of pairs: place, ties, names and scores given before. Rubrics: order and names of the
+    criteria. Models in this process: batches and layouts. Functions and verifiers: forms of answers
+    and answers without work, where prompts have references.
+    """
+    if isinstance(reward, Judge):
+        pairs = [
+            Group(prompt=item.prompt, responses=tuple(one.response for one in item.responses[:2]))
+            for item in items
+            if len(item.responses) > 1
+        ]
+        return Directly(findings=tuple(judged(reward, pairs)) if pairs else ())
+    inner: Any = getattr(reward, "scorer", reward)
+    few = items[:FEW]
+    if is_function(reward):
+        referenced = any(item.prompt.reference for item in items)
+        cases = function_cases(reward, items) if referenced else []
+        return Directly(
+            findings=tuple(one.finding for one in cases if one.finding is not None),
+            functions=tuple(cases),
+        )
+    found = serving(reward, few, seed=seed)
+    if _is_rubric(inner):
+        found += criteria(inner, few)
+    if hasattr(inner, "model") and hasattr(inner, "readings"):
+        from assay.audit.layouts import layouts
+
+        found += layouts(inner, few)
+    return Directly(findings=tuple(found))
+
+
+def is_function(reward: Scorer | Judge) -> bool:
+    """Whether a reward is a plain function, or a program that verifies."""
+    from assay.scorers.function import Called
+    from assay.scorers.verifier import Verified
+
+    return isinstance(getattr(reward, "scorer", reward), (Called, Verified))
+
+
+def _is_rubric(inner: object) -> bool:
+    from assay.judges.rubric import RubricScorer
+
+    return isinstance(inner, RubricScorer)
