@@ -427,7 +427,7 @@ def test_gates_admit_their_judge_and_no_other(labels, tmp_path):
     noted = admitted([path], {"j": LowerBound(judge), "f": JUDGE})["gates"]
     assert noted["j"].startswith(str(path))
     assert set(noted) == {"j"}
-    with pytest.raises(ConfigError, match="k may not score.*differs in answerer"):
+    with pytest.raises(ConfigError, match=r"k may not score.*differs in answerer"):
         admitted([path], {"j": judge, "k": Pointwise(Likes(sure=0.7))})
     with pytest.raises(ConfigError, match="p may not score"):
         admitted([path], {"p": as_scorer(Pairwise(Likes()), calls=1)})
