@@ -20,7 +20,7 @@ from assay.errors import ConfigError, DataError
 from assay.judges.pairwise import Pairwise
 from assay.judges.pointwise import PointProtocol, Pointwise
 from assay.judges.rubric import RubricScorer
-from assay.questions import Question
+from assay.questions import Comparison, Question
 from assay.stats import wilson
 from assay.testing import FakeScorer
 from assay.types import Group, Preference, Prompt, Response
@@ -47,6 +47,15 @@ def cases(right: int, n: int, *, subset: str = "", criterion: str = "") -> list[
 
 def good(prompt: Prompt, response: Response) -> float:
     return float("good" in response.text)
+
+
+class FakeFirst:
+    """Prefers whatever stands first."""
+
+    fingerprint = "first"
+
+    def compare(self, pairs):
+        return [Comparison(prefer=1.0) for _ in pairs]
 
 
 def flipped(share: float, seed: int):
@@ -120,6 +129,18 @@ def test_labels_by_a_model_or_seen_verdicts_keep_it_closed():
     assert not gate(blind="yes").reasons
 
 
+def test_a_constant_verdict_does_not_pass_where_nearly_all_is_right():
+    some = [
+        dataclasses.replace(one, labels=(Label((float(i % 25 > 0),)),))
+        for i, one in enumerate(cases(400, 400))
+    ]
+    found = make(FakeScorer(lambda p, r: 1.0), some, now=NOW)
+    assert found.slices[0].passes["lower"]
+    assert "constant verdict" in found.reasons[0]
+    all_yes = [dataclasses.replace(one, labels=(Label((1.0,)),)) for one in some]
+    assert make(FakeScorer(lambda p, r: 1.0), all_yes, now=NOW).reasons
+
+
 def test_human_ceiling():
     votes = [(1.0, 1.0)] * 81 + [(1.0, 0.0)] * 19
     some = [
@@ -148,13 +169,20 @@ def test_pairs_and_ties():
         )
         for i in range(30)
     ]
-    pairs = [pair if i % 2 else pair.swap() for i, pair in enumerate(pairs)]
     read = read_labels(pairs)
+    # The other way round, they are the same items of another rater.
+    twice = read_labels([*pairs, *(pair.swap() for pair in pairs)])
+    assert [len(case.labels[0].votes) for case in twice] == [2] * 30
+    assert all(case.labels[0].human is not None for case in twice)
     for judge in (Pairwise(Likes()), JUDGE):
         found = make(judge, read, now=NOW)
         assert found.judge.kind == "pairs"
         assert not found.reasons
         assert found.slices[0]["kappa"].value == 1
+    first = FakeFirst()
+    one_sided = make(first, read, now=NOW)
+    assert one_sided.slices[0]["constant"].value < 0.75
+    assert one_sided.reasons
     tied = make(FakeScorer(lambda p, r: 1.0), [*read], now=NOW)
     assert tied.slices[0]["abstention"].value == 1
     with pytest.raises(ConfigError, match="compares two responses"):

@@ -152,6 +152,9 @@ def _reasons(slices: Sequence[Slice], floor: float, rule: Rule, by: str, blind: 
             end = "lower end" if rule == "lower" else "value"
             found.append(f"{one.name}: the {end} of agreement {one['agreement']:.3f} is below the"
                          f" floor {floor:g}")  # fmt: skip
+    kappa = slices[0]["kappa"]
+    if not kappa.value > 0 or kappa.low <= 0:
+        found.append(f"nothing shows that it is better than a constant verdict: kappa {kappa:.3f}")
     if by == "ai":
         found.append("the labels are a model's, not people's")
     if blind == "no":

@@ -1,14 +1,14 @@
 """What people say of responses or pairs: labels to hold a judge against."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from assay.data import conversations, fields, io, sources
 from assay.data.lines import Bad, Row
-from assay.data.records import cluster_key
+from assay.data.records import cluster_key, digest
 from assay.errors import DataError
 from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
 
@@ -72,6 +72,10 @@ class _Cases:
             raise DataError("some labels are of pairs and others of single responses; gate each"
                             " kind by itself")  # fmt: skip
         self.pairs = pair
+        if pair and digest(prompt.text, responses[1].text) < digest(prompt.text, responses[0].text):
+            # Files have the chosen one first: a judge of the first place would always agree.
+            responses = responses[::-1]
+            label = replace(label, votes=tuple(1 - vote for vote in label.votes))
         key = prompt.model_dump_json(exclude={"id"})
         if pair:
             key += repr([one.steps for one in responses])
@@ -111,7 +115,8 @@ def read_labels(data: str | Path | Iterable[Record], *, format: str | None = Non
     verdict: yes or no (true, false, 1, 0) of a response; first, second or tie of two responses;
     null where the rater cannot say. Several rows of one item are several raters. probability: with
     which the item was selected, of all rows or of none. Of records, preferences say which is
-    better, step labels what the last step's label says, and grades of 0 to 1 are labels.
+    better, step labels what the last step's label says, and grades of 0 to 1 are labels. Which of a
+    pair stands first is drawn by a hash of its texts.
 
     Raises `DataError`, with file and line, for rows that are neither, and for contradictions.
     """
