@@ -85,7 +85,13 @@ class Variant:
     """The changed prompt; None = as it was."""
     against: Response | None = None
     """What it is compared with; None = the response as it was, to the prompt as it is here. Another
-    control, with as much added that is of no interest, keeps length from counting."""
+    control, with as much added that is of no interest, keeps length from counting: what may not
+    gain must then gain on both to be a fault."""
+    against_prompt: Prompt | None = None
+    """The prompt that the control answers; None = the one that the variant answers."""
+    beside: Response | None = None
+    """What rewards are taken relative to, to the same prompt: a changed prompt may move them all,
+    which is no fault. None = nothing."""
     step: int | None = None
     """The step that was changed, where a single one was."""
 

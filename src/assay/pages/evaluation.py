@@ -26,7 +26,7 @@ from assay.report.html import (
     Table,
     Text,
 )
-from assay.stats import Bin, CurvePoint, Estimate, McNemar
+from assay.stats import Bin, Covered, CurvePoint, Estimate, McNemar
 from assay.stats.numbers import beside
 
 __all__ = [
@@ -85,6 +85,11 @@ class Evaluation(Protocol):
     @property
     def reliability(self) -> Sequence[Bin]:
         """Calibration, where scores are probabilities."""
+        ...
+
+    @property
+    def selective(self) -> Sequence[Covered]:
+        """Accuracy of the surest answers, from few to all."""
         ...
 
     @property
@@ -150,6 +155,13 @@ def evaluation_sections(evaluation: Evaluation, *, of: str = "") -> list[Section
             " come true as often as they say."
         )
         figures.insert(0, Figure(plots.reliability(evaluation.reliability), caption))
+    if evaluation.selective:
+        caption = (
+            "The surest answers are accepted first; the band is the 95 % interval. A confidence"
+            " that knows nothing has the broken line, one that knows every error the dotted one."
+        )
+        place = 1 if evaluation.reliability else 0
+        figures.insert(place, Figure(plots.selective(evaluation.selective), caption))
     if figures:
         blocks.append(Figures(figures))
     baselines = {_words(name) for name in evaluation.baselines}

@@ -331,6 +331,8 @@ def score_of(logits: tuple[float, ...], readout: Readout) -> Score | Unscored:
     """Return the score that a read-out makes of the logits of a response's steps."""
     link = torch.sigmoid if readout.link == "sigmoid" else torch.asarray
     logits_S = torch.tensor(logits, dtype=torch.float64)
+    if readout.link == "sigmoid":
+        logits_S = logits_S / readout.temperature
     values = link(logits_S).tolist()
     added = logits_S.diff(prepend=logits_S.new_zeros(1))
     steps = tuple(link(added).tolist() if readout.steps == "difference" else values)
