@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import tyro
 
+from assay.cli.options import Gates
 from assay.cli.serve_check import Check
 from assay.errors import ConfigError
 from assay.specs.answerers import KINDS as ANSWERERS
@@ -74,6 +75,7 @@ class Command(Compute):
     """Time from which a request is logged as slow, in seconds."""
     log_requests: bool = False
     """Log every request, not only those that fail or are slow."""
+    gate: Gates = ()
     self_check: bool = True
     """Refuse to serve a model whose scores depend on how requests are put together."""
 
@@ -85,6 +87,7 @@ class Command(Compute):
         from assay.specs.answerers import Asking
         from assay.specs.scorers import named
         from assay.specs.served import answering
+        from assay.workflows.gate import admitted
 
         if not (self.scorers or self.answerers):
             raise ConfigError("nothing is served: name a scorer, or --answerers WORD")
@@ -102,6 +105,7 @@ class Command(Compute):
         )
         asking = Asking(device=self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
         answerers = answering(self.answerers, asking)
+        admitted(self.gate, scorers)
         if self.self_check:
             _check(scorers)
         size = self.body_mib * 2**20

@@ -21,8 +21,9 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,7 +34,16 @@ from assay.errors import BackendError, DataError, MissingExtra
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["HOPELESS", "Client", "Failure", "Pace", "asked_wait", "retry_after", "shorten"]
+__all__ = [
+    "HOPELESS",
+    "Client",
+    "Failure",
+    "Pace",
+    "asked_wait",
+    "models_named",
+    "retry_after",
+    "shorten",
+]
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +75,20 @@ CONNECT_S = 10.0
 IDLE_S = 2.0
 """Seconds that an idle connection is kept: less than servers do, lest one is used as it is
 closed."""
+
+_NAMED: ContextVar[set[str] | None] = ContextVar("named", default=None)
+
+
+@contextmanager
+def models_named() -> Iterator[set[str]]:
+    """Collect the names of the models that servers say they answered with, of all requests
+    within."""
+    found: set[str] = set()
+    before = _NAMED.set(found)
+    try:
+        yield found
+    finally:
+        _NAMED.reset(before)
 
 
 @dataclass(frozen=True)
@@ -235,9 +259,14 @@ class Client:
         if not response.is_success:
             return self._not_ok(response)
         try:
-            return read(_json(response.content))
+            answer = _json(response.content)
+            found = read(answer)
         except DataError as error:
             return _Again("malformed", f"malformed answer: {self._clean(str(error))}")
+        named, seen = _NAMED.get(), answer.get("model") if isinstance(answer, dict) else None
+        if named is not None and isinstance(seen, str):
+            named.add(shorten(seen))
+        return found
 
     def _not_ok(self, response: "httpx2.Response") -> Failure | _Again:
         status = response.status_code
