@@ -295,6 +295,10 @@ def slow(prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> 
         (["longest", "--host", "0.0.0.0"], "--open-to-all"),
         (["longest", "--keys", "/nowhere"], "/nowhere"),
         (["longest", "--port", "70000"], "--port 0"),
+        (["longest", "--batch-tokens", "0"], "--batch-tokens is 0"),
+        (["longest", "--request-s", "nan"], "--request-s is nan"),
+        (["longest", "--wait-ms", "-1"], "--wait-ms is -1.0; give 0 or more"),
+        (["longest", "--keys", sys.executable], "is not HASH NAME"),
     ],
 )
 def test_the_command_refuses_before_models_are_loaded(arguments: list[str], words: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import tyro
 
+from assay.cli.audit_gate import AuditGate, AuditGateCheck
 from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
@@ -104,4 +105,9 @@ class AuditSelftest:
             raise SystemExit(1)
 
 
-COMMANDS: Final[dict[str, Any]] = {"compare": AuditCompare, "selftest": AuditSelftest}
+COMMANDS: Final[dict[str, Any]] = {
+    "compare": AuditCompare,
+    "selftest": AuditSelftest,
+    "gate": AuditGate,
+    "gate-check": AuditGateCheck,
+}

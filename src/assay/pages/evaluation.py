@@ -44,6 +44,12 @@ __all__ = [
 
 BASELINES: Final = ("random", "mean", "shortest", "longest", "majority", "oracle")
 """Choosers that need no model."""
+RUN_PARTS: Final = {
+    "versions": "Versions",
+    "gates": "Gates of the judges",
+    "data": "Data files, by SHA-256",
+}
+"""Parts of a `run.json` that are shown folded."""
 Baselines = Mapping[str, Estimate | Sequence[CurvePoint]]
 
 
@@ -191,7 +197,7 @@ def run_section(run: Mapping[str, Any]) -> Section:
         blocks.append(table if few else Details(f"All {len(table.rows)} settings", [table]))
     if started := run.get("started"):
         blocks.append(Paragraph(f"Started {started}."))
-    for key, summary in (("versions", "Versions"), ("data", "Data files, by SHA-256")):
+    for key, summary in RUN_PARTS.items():
         if values := run.get(key):
             blocks.append(Details(summary, [KeyValues(values)]))
     return Section("Settings", blocks)

@@ -309,10 +309,12 @@ class LocalScorer:
                 reason="an implicit reward model adds up over the response alone, and a text that"
                 " was laid out elsewhere does not say where it starts; send prompt and response"
             )
-        if (highest := max(sequence.ids)) >= self.model.rows:
-            return Unscored(
-                reason=f"token {highest} has no row in the model's embedding of {self.model.rows}"
-            )
+        for token in (min(sequence.ids, default=0), max(sequence.ids, default=0)):
+            if not 0 <= token < self.model.rows:
+                rows = self.model.rows
+                return Unscored(
+                    reason=f"token {token} has no row in the model's embedding of {rows}"
+                )
         match unfit(layout, response, sequence):
             case "too long":
                 return Unscored(

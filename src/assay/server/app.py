@@ -21,7 +21,7 @@ from assay.scorers.reading import Reader, Reading
 from assay.server import openapi
 from assay.server.answering import answering, inquiry_work
 from assay.server.batcher import Batcher, Full, Stopped
-from assay.server.body import Room, read_body
+from assay.server.body import Room, aside, parsed, read_body
 from assay.server.dialects import About, Asked, Dialect, Refused, sglang, told_apart, vllm
 from assay.server.dialects.decisions import DECISIONS
 from assay.server.dialects.llama_factory import LLAMA_FACTORY
@@ -131,7 +131,10 @@ class _Serving:
             does = self.models[name].description
             raise Refused("model", f"{name} {does}, which {dialect.path} does not", status=404)
         there = ", ".join(fit) or "none that this path asks"
-        raise Refused("model", f"no model is called {name!r}; there is {there}", status=404)
+        wrong = (
+            f"no model is called {name!r}" if name else "none is named, and one of several is asked"
+        )
+        raise Refused("model", f"{wrong}; there is {there}", status=404)
 
     async def answer(self, dialect: Dialect | TypedDialect, request: Request) -> JSONResponse:
         """Answer one request of a dialect."""
@@ -141,7 +144,7 @@ class _Serving:
                 body = await read_body(
                     request, most=limits.body_bytes, seconds=limits.body_s, part=part
                 )
-                asked = dialect.read(body)
+                asked = await aside(len(body), self._asked, dialect, body)
                 model = self.model(request.path_params.get("name") or asked.model, dialect)
                 doing = self._written(dialect, model, asked, request)
                 return JSONResponse(await wanted(request, limits.request_s, doing))
@@ -156,6 +159,13 @@ class _Serving:
             # About what was asked, so it would fail again; other errors may tell what is nobody's
             # business.
             raise Refused("", str(error), status=422) from error
+
+    def _asked(self, dialect: Dialect | TypedDialect, body: bytes) -> Asked | Inquiry:
+        """What a body asks for."""
+        given = parsed(body)
+        if isinstance(dialect, Dialect):
+            given = dialect.bounded(given, self.limits.responses)
+        return dialect.read(given)
 
     async def _written(
         self,

@@ -51,4 +51,5 @@ LLAMA_FACTORY: Final = Dialect(
     s.record(
         "scores", id=s.TEXT, object=s.TEXT, model=s.TEXT, scores=s.NUMBERS, activation=s.ACTIVATION
     ),
+    lists=("messages",),
 )

@@ -127,4 +127,5 @@ COMPARE: Final = Dialect(
     _write_compare,
     COMPARED,
     s.record("rewards", rewards=s.NUMBERS, comparison_results=s.ANY, metrics=s.ANY),
+    lists=("response_objs",),
 )

@@ -74,4 +74,5 @@ OPENRLHF: Final = Dialect(
         scores=s.NUMBERS,
         extra_logs=s.by_name(s.NUMBERS),
     ),
+    lists=("query",),
 )

@@ -147,4 +147,5 @@ SCORE: Final = Dialect(
         _answered("scores", scores=SCORES),
         _answered("groups", groups=s.many(s.record("scores", scores=SCORES))),
     ),
+    lists=("groups", "responses"),
 )

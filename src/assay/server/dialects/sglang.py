@@ -205,6 +205,7 @@ CLASSIFY: Final = Dialect(
     _write,
     ASKED,
     s.either(ROW, s.many(ROW)),
+    lists=NATIVE,
 )
 EMBEDDINGS: Final = Dialect(
     "/v1/embeddings",
@@ -217,6 +218,7 @@ EMBEDDINGS: Final = Dialect(
         data=s.many(s.record(embedding=s.either(s.TEXT, s.NUMBERS), index=s.COUNT, object=s.TEXT)),
         **SAID,
     ),
+    lists=("input",),
 )
 SGLANG_SCORE: Final = Dialect(
     "/v1/score",
@@ -231,4 +233,5 @@ SGLANG_SCORE: Final = Dialect(
         token_logprobs=s.ANY,
         **SAID,
     ),
+    lists=("items",),
 )

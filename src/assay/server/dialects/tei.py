@@ -71,4 +71,5 @@ PREDICT: Final = Dialect(
     _write,
     REQUEST,
     s.either(CLASSES, s.many(CLASSES)),
+    lists=("inputs",),
 )

@@ -139,6 +139,7 @@ CLASSIFY: Final = Dialect(
     _write,
     ASKED,
     _answered(label=s.TEXT, probs=s.NUMBERS, num_classes=s.COUNT),
+    lists=("input",),
 )
 POOLING: Final = Dialect(
     "/pooling",
@@ -147,4 +148,5 @@ POOLING: Final = Dialect(
     _write_pooling,
     POOLED,
     _answered(object=s.TEXT, data=s.either(s.TEXT, s.NUMBERS, s.many(s.NUMBERS))),
+    lists=("input",),
 )
