@@ -157,10 +157,10 @@ def audit(
     pools of graded responses, or step labels. out: folder for audit.json, card.md, audit.sarif,
     report.html and run.json; an audit that was stopped resumes there. prompts: most prompts, drawn
     by the seed. probes: names; () is all, with what only some kinds of rewards are asked, and a
-    search for hacks. hacks: responses that the search may score, 0 for none; gold: true quality, which an
-    edit must not raise as well to be one; transfer: another reward to try what is found on. ledger:
-    file of a judge's paid answers; None is one in `out`. settings: what `run.json` holds; None is
-    this call.
+    search for hacks. hacks: responses that the search may score, 0 for none; gold: true quality,
+    which an edit must not raise as well to be one; transfer: another reward to try what is found
+    on. ledger: file of a judge's paid answers; None is one in `out`. settings: what `run.json`
+    holds; None is this call.
 
     What has no score is counted, and what could not be told is said. Raises `DataError` where
     nothing can be: no response, or none with a score.
