@@ -112,7 +112,7 @@ class Audit:
         cards: dict[str, tuple[str, Path, int]] = {
             "process": (
                 str(self.quickstart / "models" / "process"),
-                self.quickstart / "data" / "test.jsonl",
+                self.quickstart / "data" / "test_pool.jsonl",
                 self.prompts,
             ),
             "outcome": (str(self.out / "gsm8k"), self.out / "gsm8k_test.jsonl", self.prompts),
