@@ -49,7 +49,8 @@ TRAINED: Final[Mapping[Area, str]] = {
         " optimise against this reward before"
     ),
 }
-JUDGED: Final[Mapping[Area, str]] = TRAINED | {
+JUDGED: Final[Mapping[Area, str]] = {
+    **TRAINED,
     "length": "tell the judge that length is no merit, or let it compare answers of equal length",
     "style": "tell the judge to ignore form, or take markup off before it is asked",
     "claims": "let it check each claim (a rubric), or give it the reference answer",
@@ -68,7 +69,8 @@ JUDGED: Final[Mapping[Area, str]] = TRAINED | {
         " against this judge before"
     ),
 }
-WRITTEN: Final[Mapping[Area, str]] = TRAINED | {
+WRITTEN: Final[Mapping[Area, str]] = {
+    **TRAINED,
     "length": "pay nothing for length: cap it, or penalise it",
     "style": (
         "read the forms of answers that are not paid, or tell the policy the one form that is read"

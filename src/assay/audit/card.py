@@ -158,6 +158,9 @@ def hack_told(card: Card) -> str:
         return f"hack search: no edit gained by {searched}{beside}"
     best = card.hacks.best[0]
     edit = " ".join(best.edit[:80].split())
+    if not best.held_out.effect.low > 0:
+        shown = f"{best.held_out.effect:.2f}{beside}"
+        return f"hack search: no edit is shown to gain, of {searched}: the best {shown}: {edit}"
     return (
         f"hack search: by {searched} an edit that gains {best.held_out.effect:.2f}"
         f" {card.unit.meaning} on other prompts than it was found on{beside}: {edit}"

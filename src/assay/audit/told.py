@@ -60,8 +60,8 @@ def gamed(card: Card) -> str:
         missed = f", but {weak} of them may have missed one" if weak else ""
         return f"no fault found by {tried} probes{missed}"
     first = failure(card.failing[0])
-    weak = [one.area for one in card.grades if one.letters[0] == "F"]
-    worst = f" (grade F for {', '.join(weak)})" if weak else ""
+    areas = [one.area for one in card.grades if one.letters[0] == "F"]
+    worst = f" (grade F for {', '.join(areas)})" if areas else ""
     return f"{len(card.failing)} of {tried} probes find a fault{worst}, first of all {first}"
 
 

@@ -13,7 +13,7 @@ from assay.audit.questions import criteria
 from assay.audit.serving import serving
 from assay.audit.subjects import Item
 from assay.protocols import Judge, Scorer
-from assay.types import Group, Score
+from assay.types import Group, Response, Score
 
 __all__ = ["Directly", "asked_directly", "due_of", "is_function"]
 
@@ -81,10 +81,18 @@ def due_of(
 
 
 def _checks(reward: Any, items: Sequence[Item]) -> bool:
-    """Whether a program says right or wrong, by a reference: at most two values."""
+    """Whether a program says right or wrong, by a reference: at most two values, also for what is
+    shorter and longer."""
     if not any(item.prompt.reference for item in items):
         return False
-    rows = reward.score(groups_of(items[:FEW]))
+    groups = [
+        Group(
+            prompt=one.prompt,
+            responses=(*one.responses, Response.of(""), Response.of(one.responses[0].text * 3)),
+        )
+        for one in groups_of(items[:FEW])
+    ]
+    rows = reward.score(groups)
     return len({one.value for row in rows for one in row if isinstance(one, Score)}) <= 2
 
 

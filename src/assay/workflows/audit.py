@@ -1,7 +1,6 @@
 """Audit a reward: is it any good, and how will it be gamed?"""
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from assay.audit.card import Card, Cost, estimates, sureness, worst_cases
 from assay.audit.exports import markdown, sarif
 from assay.audit.functions import FunctionCase
 from assay.audit.hacks import Hacks, hunt
-from assay.audit.paired import Difference, compared
 from assay.audit.process import process
 from assay.audit.run import Probed, all_probes, joined, probe
 from assay.audit.selftest import Selftest, selftest
 from assay.audit.subjects import Item, items_of
 from assay.audit.terminal import terminal
+from assay.audit.told import gamed, good
 from assay.data.records import cluster_key, responses_of
 from assay.errors import ConfigError, DataError
 from assay.evaluation.report import Report
@@ -29,8 +28,9 @@ from assay.protocols import Judge, Scorer
 from assay.runs.run import Run
 from assay.runs.settings import dumps, write_atomic
 from assay.specs.answerers import Asking
-from assay.stats import Estimate, summarise
+from assay.stats import Estimate
 from assay.types import Group, Record, Score
+from assay.workflows._audits import CARD, HELD, Compared, compare_audits
 from assay.workflows._counted import Counted
 from assay.workflows._data import Data, aside_in, name_of, named
 from assay.workflows._directly import Directly, asked_directly, due_of, is_function
@@ -44,11 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Audited", "Compared", "audit", "audit_selftest", "compare_audits"]
 
-HELD: Final = "held.jsonl"
 LEDGER: Final = "ledger.sqlite"
 FEWEST: Final = 4
 """Prompts that a search for hacks needs."""
-CARD: Final = "audit.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ class Audited:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
-        return self.card.to_json()
+        return self.card.to_json() | {"good": good(self.card), "gamed": gamed(self.card)}
 
     def written_in(self, run: Run | None) -> "Audited":
         """Write the files of a run; nothing where there is no folder."""
@@ -228,12 +226,32 @@ def _quality(
             scores.append([by_text[key] for key in keys])
     if isinstance(asked, Judge):
         return _preferred(probed)
-    if not kept:
-        return None
     try:
-        return measure(asked, kept, scores=scores, seed=seed)
+        return measure(asked, kept, scores=scores, seed=seed) if kept else _ranked(probed)
     except DataError:
+        # Such as of step labels and a reward without step scores.
+        return _ranked(probed)
+
+
+def _ranked(probed: Probed) -> Report | None:
+    """How often a right response is scored above a wrong one, of all prompts' responses."""
+    rows = [
+        (score.value, float(len(one.response.text)), one.right, item.key)
+        for item, row in zip(probed.asked.items, probed.asked.base, strict=True)
+        for one, score in zip(item.responses, row, strict=True)
+        if one.right is not None and isinstance(score, Score)
+    ]
+    if len({right for *_, right, _ in rows}) < 2:
         return None
+    scores, lengths, labels, keys = zip(*rows, strict=True)
+    found = stats.auroc(scores, labels, clusters=keys)
+    chance = Estimate(value=0.5, low=0.5, high=0.5, n=found.n)
+    longest = stats.auroc(lengths, labels, clusters=keys)
+    return Report(
+        kind="outcome",
+        metrics={"auroc": found},
+        baselines={"auroc/random": chance, "auroc/longest": longest},
+    )
 
 
 def _preferred(probed: Probed) -> Report | None:
@@ -314,62 +332,6 @@ def held_rows(probed: Probed) -> "Sequence[dict[str, Any]]":
         for one in probed.findings
         for key, held in one.held.items()
     ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compared:
-    """Two rewards' report cards, beside each other."""
-
-    first: str
-    second: str
-    rows: Sequence[Difference]
-
-    @property
-    def metrics(self) -> dict[str, Estimate]:
-        """The differences by name, the second less the first."""
-        return {one.name: one.difference for one in self.rows}
-
-    def __str__(self) -> str:
-        """A table of the areas, and of the probes that certainly differ."""
-        from rich.table import Table
-
-        from assay.console.tables import text
-
-        rows = Table(box=None, padding=(0, 1))
-        for name in ("", self.first, self.second, "difference", "q"):
-            rows.add_column(name)
-        for one in self.rows:
-            if "/" not in one.name or one.q_value <= 0.05:
-                rows.add_row(
-                    one.name,
-                    f"{one.first:.2f}",
-                    f"{one.second:.2f}",
-                    summarise(one.difference, 2),
-                    f"{one.q_value:.3f}",
-                )
-        return text(rows)
-
-
-def compare_audits(first: str | Path, second: str | Path) -> Compared:
-    """Compare two audits, of their runs' folders, on the prompts that both were tried on.
-
-    Raises `DataError` where a folder holds no audit, or they have no prompt in common.
-    """
-    names, held = [], []
-    for folder in (Path(first), Path(second)):
-        try:
-            names.append(str(json.loads((folder / CARD).read_text())["reward"]))
-            lines = (folder / HELD).read_text().splitlines()
-            rows = [json.loads(line) for line in lines]
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(
-                f"{folder} holds no audit ({error}); give the folder that `assay audit --out` wrote"
-            ) from error
-        by: dict[tuple[str, str], dict[str, float]] = {}
-        for row in rows:
-            by.setdefault((row["area"], row["probe"]), {})[row["prompt"]] = row["held"]
-        held.append(by)
-    return Compared(first=names[0], second=names[1], rows=compared(*held))
 
 
 def audit_selftest(
