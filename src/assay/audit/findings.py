@@ -67,6 +67,8 @@ class Case:
     after: str
     rewards: tuple[float, float]
     """Before and after; of a replaced response, the lowest of the prompt's own, and it."""
+    probe: str = ""
+    """What changed it, where that is not said beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,13 +318,16 @@ def _described(
     for key, one in zip(keys, held, strict=True):
         if not math.isnan(one):
             by_prompt.setdefault(key, []).append(float(one))
-    sign = {"lower": 1.0, "no gain": 1.0, "last": 1.0}.get(expects)
-    badness = shifts * sign if sign else np.abs(shifts)
-    order = np.argsort(-badness, kind="stable")[:CASES]
+    if expects == "last":
+        badness = np.array([one.after.value for one in kept if isinstance(one.after, Score)])
+        badness -= before
+    else:
+        badness = np.abs(shifts) if expects == "unchanged" else shifts
+    order = [i for i in np.argsort(-badness, kind="stable") if kept[i].variant.text == worst]
     return {
         **more,
         "held": {key: sum(row) / len(row) for key, row in by_prompt.items()},
-        "cases": [_case(kept[i], before[i]) for i in order if held[i] < 1],
+        "cases": [_case(asked, kept[i], expects, before[i]) for i in order if held[i] < 1][:CASES],
     }
 
 
@@ -336,12 +341,20 @@ def _held(shifts: Array, expects: Expects) -> Array:
     return np.asarray((1 - np.sign(shifts)) / 2, dtype=np.float64)
 
 
-def _case(answer: Answer, before: float) -> Case:
+def _case(asked: Asked, answer: Answer, expects: Expects, before: float) -> Case:
     assert isinstance(answer.after, Score)
-    control = answer.variant.against or answer.subject.response
+    text = (answer.variant.against or answer.subject.response).text
+    if expects == "last":
+        base = zip(asked.items[answer.item].responses, asked.base[answer.item], strict=True)
+        texts = [
+            one.response.text
+            for one, score in base
+            if one.right is not True and isinstance(score, Score) and score.value == before
+        ]
+        text = texts[0] if texts else text
     return Case(
         prompt=(answer.variant.prompt or answer.subject.prompt).text,
-        before=control.text,
+        before=text,
         after=answer.variant.response.text,
         rewards=(before, answer.after.value),
     )
