@@ -53,6 +53,8 @@ ADVICE: Final[Mapping[Area, str]] = {
 """What helps, by area."""
 
 SHOWN: Final = 3
+MOST: Final = 1e6
+"""Prompts from which on their number says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,23 +145,28 @@ def advice(grades: Sequence[Grade]) -> tuple[str, ...]:
 
 def sureness(probed: Probed, prompts: int) -> str:
     """Say what effects would have been found, and how many prompts would settle the rest."""
-    tested = [one for one in probed.findings if math.isfinite(one.detectable) and one.effect.n]
-    shifts = sorted(one.detectable for one in tested if one.expects != "last")
+    tried = [one for one in probed.findings if one.effect.n]
+    shifts = sorted(one.detectable for one in tried if one.expects != "last")
     said = [f"{prompts} prompts"]
-    if shifts:
+    if shifts and math.isfinite(shifts[len(shifts) // 2]):
         middle = shifts[len(shifts) // 2]
         said.append(f"half of the probes find {middle:.2g} {probed.unit.meaning} 8 times of 10")
-    weak = [one for one in tested if one.verdict == "underpowered"]
+    weak = [one for one in tried if one.verdict == "underpowered"]
     if weak:
         # An error falls with the root of the number of prompts.
         more = max((one.detectable / one.smallest) ** 2 for one in weak) * prompts
+        settles = f"about {math.ceil(more):,}" if more < MOST else "many more"
         said.append(
-            f"{len(weak)} of {len(tested)} probes may have missed a fault, about"
-            f" {math.ceil(more):,} prompts would settle them"
+            f"{len(weak)} of {len(tried)} probes may have missed a fault; {settles} prompts would"
+            " settle them"
         )
-    untried = [one.probe for one in probed.findings if not one.effect.n]
-    if untried:
-        said.append(f"{len(untried)} had nothing to change here ({', '.join(untried)})")
+    untried = [one for one in probed.findings if not one.effect.n]
+    for what, names in (
+        ("had nothing to change here", [x.probe for x in untried if not x.effect.unscored]),
+        ("have no score for what they changed", [x.probe for x in untried if x.effect.unscored]),
+    ):
+        if names:
+            said.append(f"{len(names)} {what} ({', '.join(names)})")
     return "; ".join(said)
 
 

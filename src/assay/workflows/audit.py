@@ -17,7 +17,7 @@ from assay.audit.process import process
 from assay.audit.run import Probed, all_probes, probe
 from assay.audit.selftest import Selftest, selftest
 from assay.audit.subjects import items_of
-from assay.data.records import cluster_key, responses_of
+from assay.data.records import prompt_of, responses_of
 from assay.errors import ConfigError, DataError
 from assay.evaluation.report import Report
 from assay.fingerprint import fingerprint
@@ -230,13 +230,14 @@ def _quality(
     None where the records have no label, or nothing can be measured.
     """
     by_text = {
-        (item.key, one.response.steps): score
+        (item.prompt.shown, item.prompt.reference, one.response.steps): score
         for item, row in zip(probed.asked.items, probed.asked.base, strict=True)
         for one, score in zip(item.responses, row, strict=True)
     }
     kept, scores = [], []
     for record in records:
-        keys = [(cluster_key(record), one.steps) for one in responses_of(record)]
+        prompt = prompt_of(record)
+        keys = [(prompt.shown, prompt.reference, one.steps) for one in responses_of(record)]
         if type(record) is not Group and all(key in by_text for key in keys):
             kept.append(record)
             scores.append([by_text[key] for key in keys])
