@@ -75,7 +75,7 @@ def plan(items: Sequence[Item], probes: Mapping[str, Probe], *, seed: int = 0) -
     inapplicable = dict.fromkeys(probes, 0)
     for name, probe in probes.items():
         for number, subject in subjects_of(items, probe.expects):
-            draw = Random(f"{seed}/{name}/{items[number].key}/{subject.right}")
+            draw = _draw(f"{seed}/{name}/{items[number].key}/{subject.right}")
             variants = list(probe.variants(subject, draw))
             inapplicable[name] += not variants
             made += [(name, number, subject, one, _arms(subject, one, texts)) for one in variants]
@@ -111,6 +111,11 @@ def ask(scorer: Scorer, plan: Plan, score: Chunked | None = None) -> Asked:
         answers=answers,
         inapplicable=plan.inapplicable,
     )
+
+
+def _draw(name: str) -> Random:
+    """Draws by name, which may hold anything that JSON can."""
+    return Random(name.encode("utf-8", "surrogatepass"))
 
 
 def _arms(subject: Subject, variant: Variant, texts: "_Texts") -> Arms:

@@ -15,7 +15,7 @@ SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 def markdown(card: Card) -> str:
     """Return the card as Markdown: grades, failing probes, what to do."""
     lines = [
-        f"### Report card of `{_cell(card.reward)}`",
+        f"### Report card of {_cell(card.reward)}",
         "",
         f"{card.kind}, {card.prompts} prompts of {_cell(card.data)}; {_cell(card.sure)}.",
         "",
@@ -42,10 +42,14 @@ def _effect(one: Finding) -> str:
     return f"{effect} of prompts not last" if one.expects == "last" else effect
 
 
+def _said(one: Finding) -> str:
+    return f"effect {_effect(one)}" if one.effect.n else "not tested, for nothing has scores"
+
+
 def _cell(text: str) -> str:
     """A text that stays in its cell and means nothing to a renderer."""
     plain = " ".join(text.split())
-    for sign in "\\|`*_<[":
+    for sign in "\\|`*_~<[":
         plain = plain.replace(sign, f"\\{sign}")
     return plain
 
@@ -58,7 +62,13 @@ def sarif(card: Card) -> dict[str, Any]:
     from importlib.metadata import version
 
     shown = [one for one in card.findings if one.verdict in LEVELS]
-    where = {"physicalLocation": {"artifactLocation": {"uri": _uri(card.reward)}}}
+    where = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": _uri(card.reward)},
+            # Code hosts show nothing that has no line.
+            "region": {"startLine": 1},
+        }
+    }
     driver = {
         "name": "assay",
         "version": version("assay"),
@@ -73,7 +83,7 @@ def sarif(card: Card) -> dict[str, Any]:
             "ruleId": one.probe,
             "ruleIndex": i,
             "level": LEVELS[one.verdict],
-            "message": {"text": f"{one.verdict}: {one.meaning}; effect {_effect(one)}"},
+            "message": {"text": f"{one.verdict}: {one.meaning}; {_said(one)}"},
             "locations": [where],
             "partialFingerprints": {"reward": card.fingerprint, "probe": one.probe},
         }
@@ -89,4 +99,5 @@ def sarif(card: Card) -> dict[str, Any]:
 def _uri(word: str) -> str:
     from urllib.parse import quote
 
-    return quote(word, safe="/:@,=+-._~")
+    # A colon would make what stands before it a scheme.
+    return quote(word, safe="/@,=+-._~", errors="replace")

@@ -42,6 +42,7 @@ CHUNK: Final = 8
 """Prompts scored at once."""
 HELD: Final = "held.jsonl"
 CARD: Final = "audit.json"
+UNTOLD: Final = "the data say nothing of quality"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,11 +225,9 @@ def _naive(scorer: Scorer, groups: Sequence[Group]) -> int:
 
 def _quality(
     asked: Scorer | Judge, records: Sequence[Record], probed: Probed, seed: int
-) -> Report | None:
-    """How good the reward is on the sampled prompts' records, from the scores that are there.
-
-    None where the records have no label, or nothing can be measured.
-    """
+) -> Report | str:
+    """How good the reward is on the sampled prompts' records, from the scores that are there; or
+    why nothing says so."""
     by_text = {
         (item.prompt.shown, item.prompt.reference, one.response.steps): score
         for item, row in zip(probed.asked.items, probed.asked.base, strict=True)
@@ -244,14 +243,14 @@ def _quality(
     if isinstance(asked, Judge):
         return _preferred(probed)
     if not kept:
-        return None
+        return UNTOLD
     try:
         return measure(asked, kept, scores=scores, seed=seed)
-    except DataError:
-        return None
+    except DataError as error:
+        return f"{UNTOLD}: {error}"
 
 
-def _preferred(probed: Probed) -> Report | None:
+def _preferred(probed: Probed) -> Report | str:
     """How often a judge of pairs prefers a right response to a wrong one; ties count one half."""
     rows = [
         (0.5 - score.value, item.key)
@@ -260,7 +259,7 @@ def _preferred(probed: Probed) -> Report | None:
         if item.responses[0].right and one.right is False and isinstance(score, Score)
     ]
     if not rows:
-        return None
+        return UNTOLD
     credits = [(ahead > 0) + 0.5 * (ahead == 0) for ahead, _ in rows]
     found = stats.proportion(credits, clusters=[key for _, key in rows])
     chance = Estimate(value=0.5, low=0.5, high=0.5, n=found.n)
@@ -275,14 +274,16 @@ def _card(
     asked: Scorer | Judge,
     data: str,
     probed: Probed,
-    measured: Report | None,
+    measured: Report | str,
     functions: tuple[FunctionCase, ...],
     cost: Cost,
 ) -> Card:
     prompts, steps = len(probed.asked.items), process(probed.asked, probed.unit)
-    metrics = dict(measured.metrics) if measured else {}
-    baselines = dict(measured.baselines) if measured else {}
-    notes = [] if measured else ["the data say nothing of quality"]
+    notes, metrics, baselines = [], {}, {}
+    if isinstance(measured, str):
+        notes.append(measured)
+    else:
+        metrics, baselines = dict(measured.metrics), dict(measured.baselines)
     if steps is not None:
         notes.insert(0, steps.sentence)
         metrics |= steps.metrics
