@@ -182,9 +182,13 @@ def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, 
     for i in range(n):
         noisy = world.probed(faults=faults, noise=NOISE, seed=i)
         for one in noisy.findings:
-            if one.expects != "last" and one.effect.n and not one.texts:
-                due = truth[one.probe] / noisy.unit.value
-                covered.append((i, float(one.effect.low <= due <= one.effect.high)))
+            if one.expects != "last" and one.effect.n:
+                due = truth[one.probe]
+                inside = [
+                    e.low <= due[text] / noisy.unit.value <= e.high
+                    for text, e in _by_text(one).items()
+                ]
+                covered.append((i, float(all(inside))))
         fails = _fails(noisy)
         false_share.append(len(fails - at_fault) / len(fails) if fails else 0.0)
         power.append(float("length-filler" in fails))
@@ -199,21 +203,25 @@ def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, 
     }
 
 
-def _effects(found: Probed) -> dict[str, float]:
-    """The mean shift of each probe's worst text, in the reward's own unit."""
-    return {one.probe: _effect(one) * found.unit.value for one in found.findings}
+def _by_text(one: Finding) -> Mapping[str, Estimate]:
+    """The effects whose intervals hold all at once."""
+    return one.texts or {one.text: one.effect}
+
+
+def _effects(found: Probed) -> dict[str, dict[str, float]]:
+    """The mean shifts by probe and text, in the reward's own unit."""
+    return {
+        one.probe: {text: e.value * found.unit.value for text, e in _by_text(one).items()}
+        for one in found.findings
+    }
 
 
 def _beyond(one: Finding) -> float:
     """How far an effect without noise lies from what is no fault."""
-    effect = _effect(one)
+    effect = one.effect.value
     if one.expects == "unchanged":
         return abs(effect)
-    return effect + one.smallest if one.expects == "lower" else effect
-
-
-def _effect(one: Finding) -> float:
-    return 0.0 if one.expects == "last" else one.effect.value
+    return effect + {"lower": one.smallest, "last": -one.smallest}.get(one.expects, 0.0)
 
 
 def _held(rates: Mapping[str, Estimate]) -> list[Check]:
