@@ -120,31 +120,37 @@ def _grave(one: Finding) -> float:
 
 def sureness(probed: Probed, prompts: int) -> str:
     """Say what effects would have been found, and how many prompts would settle the rest."""
-    tested = [one for one in probed.findings if math.isfinite(one.detectable) and one.effect.n]
+    tested = [one for one in probed.findings if one.effect.n]
     shifts = sorted(one.detectable for one in tested if not math.isnan(one.median))
     said = [f"{prompts:,} prompts"]
-    if shifts:
+    if shifts and math.isfinite(shifts[len(shifts) // 2]):
         middle = shifts[len(shifts) // 2]
         said.append(f"half of the probes find a shift of {middle:.2g}, 8 times of 10")
     weak = [one for one in tested if one.verdict == "underpowered"]
     if weak:
         needed = sorted(_needed(one, prompts) for one in weak)
         names = f" ({', '.join(one.probe for one in weak)})" if len(weak) <= LISTED else ""
+        middle = needed[len(needed) // 2]
+        settle = f"about {math.ceil(middle):,}" if middle < MANY else "many more"
         said.append(
-            f"{len(weak)} of {len(tested)} probes may have missed a fault{names}:"
-            f" about {needed[len(needed) // 2]:,} prompts like these would settle half of them"
+            f"{len(weak)} of {len(tested)} probes may have missed a fault{names}: {settle} prompts"
+            " like these would settle half of them"
         )
-    untried = [one.probe for one in probed.findings if not one.effect.n]
-    if untried:
-        said.append(f"{len(untried)} had nothing to change here ({', '.join(untried)})")
+    untried = [one for one in probed.findings if not one.effect.n]
+    for what, which in (
+        ("had nothing to change here", [x.probe for x in untried if not x.effect.unscored]),
+        ("have no score for what they changed", [x.probe for x in untried if x.effect.unscored]),
+    ):
+        if which:
+            said.append(f"{len(which)} {what} ({', '.join(which)})")
     return "; ".join(said)
 
 
-def _needed(one: Finding, prompts: int) -> int:
+def _needed(one: Finding, prompts: int) -> float:
     """Prompts with which a probe finds what matters: its error falls with the root of their
     number, and its quantiles towards those of many."""
     few, many = (detectable(1.0, n) for n in (max(one.effect.n - 1, 1), MANY))
-    return math.ceil(prompts * (one.detectable / few * many / one.smallest) ** 2)
+    return prompts * (one.detectable / few * many / one.smallest) ** 2
 
 
 def hack_told(card: Card) -> str:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from assay.audit.card import Card
+from assay.audit.findings import Finding
 from assay.audit.terminal import cost_told
 from assay.audit.told import LEGEND, failure, gamed, good, letters, unit_told
 from assay.stats.numbers import beside
@@ -19,7 +20,7 @@ SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 def markdown(card: Card) -> str:
     """Return the card as Markdown: the answers, grades, gravest faults and what to do."""
     lines = [
-        f"### Report card of `{_cell(card.reward)}`",
+        f"### Report card of {_cell(card.reward)}",
         "",
         f"**Is it any good?** {_cell(good(card))}.",
         "",
@@ -46,10 +47,14 @@ def markdown(card: Card) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _said(one: Finding) -> str:
+    return failure(one) if one.effect.n else f"{one.meaning}: not tested, for nothing has scores"
+
+
 def _cell(text: str) -> str:
     """A text that stays in its cell and means nothing to a renderer."""
     plain = " ".join(text.split())
-    for sign in "\\|`*_<[":
+    for sign in "\\|`*_~<[":
         plain = plain.replace(sign, f"\\{sign}")
     return plain
 
@@ -62,7 +67,13 @@ def sarif(card: Card) -> dict[str, Any]:
     from importlib.metadata import version
 
     shown = [one for one in card.findings if one.verdict in LEVELS]
-    where = {"physicalLocation": {"artifactLocation": {"uri": _uri(card.reward)}}}
+    where = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": _uri(card.reward)},
+            # Code hosts show nothing that has no line.
+            "region": {"startLine": 1},
+        }
+    }
     driver = {
         "name": "assay",
         "version": version("assay"),
@@ -78,7 +89,7 @@ def sarif(card: Card) -> dict[str, Any]:
             "ruleIndex": i,
             "kind": LEVELS[one.verdict][0],
             "level": LEVELS[one.verdict][1],
-            "message": {"text": f"{one.verdict}: {failure(one)}"},
+            "message": {"text": f"{one.verdict}: {_said(one)}"},
             "locations": [where],
             "partialFingerprints": {"reward": card.fingerprint, "probe": one.probe},
         }
@@ -94,4 +105,5 @@ def sarif(card: Card) -> dict[str, Any]:
 def _uri(word: str) -> str:
     from urllib.parse import quote
 
-    return quote(word, safe="/:@,=+-._~")
+    # A colon would make what stands before it a scheme.
+    return quote(word, safe="/@,=+-._~", errors="replace")

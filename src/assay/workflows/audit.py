@@ -20,7 +20,7 @@ from assay.audit.selftest import Selftest, selftest
 from assay.audit.subjects import Item, items_of
 from assay.audit.terminal import terminal
 from assay.audit.told import gamed, good
-from assay.data.records import cluster_key, responses_of
+from assay.data.records import prompt_of, responses_of
 from assay.errors import ConfigError, DataError
 from assay.evaluation.report import Report
 from assay.fingerprint import fingerprint
@@ -47,6 +47,7 @@ __all__ = ["Audited", "Compared", "audit", "audit_selftest", "compare_audits"]
 LEDGER: Final = "ledger.sqlite"
 FEWEST: Final = 4
 """Prompts that a search for hacks needs."""
+UNTOLD: Final = "the data say nothing of quality"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,19 +209,18 @@ def _chosen(names: Sequence[str]) -> "dict[str, Probe]":
 
 def _quality(
     asked: Scorer | Judge, records: Sequence[Record], probed: Probed, seed: int
-) -> Report | None:
-    """How good the reward is on the sampled prompts' records, from the scores that are there.
-
-    None where the records have no label, or nothing can be measured.
-    """
+) -> Report | str:
+    """How good the reward is on the sampled prompts' records, from the scores that are there; or
+    why nothing says so."""
     by_text = {
-        (item.key, one.response.steps): score
+        (item.prompt.shown, item.prompt.reference, one.response.steps): score
         for item, row in zip(probed.asked.items, probed.asked.base, strict=True)
         for one, score in zip(item.responses, row, strict=True)
     }
     kept, scores = [], []
     for record in records:
-        keys = [(cluster_key(record), one.steps) for one in responses_of(record)]
+        prompt = prompt_of(record)
+        keys = [(prompt.shown, prompt.reference, one.steps) for one in responses_of(record)]
         if type(record) is not Group and all(key in by_text for key in keys):
             kept.append(record)
             scores.append([by_text[key] for key in keys])
@@ -228,12 +228,13 @@ def _quality(
         return _preferred(probed)
     try:
         return measure(asked, kept, scores=scores, seed=seed) if kept else _ranked(probed)
-    except DataError:
+    except DataError as error:
         # Such as of step labels and a reward without step scores.
-        return _ranked(probed)
+        found = _ranked(probed)
+        return f"{UNTOLD}: {error}" if isinstance(found, str) else found
 
 
-def _ranked(probed: Probed) -> Report | None:
+def _ranked(probed: Probed) -> Report | str:
     """How often a right response is scored above a wrong one, of all prompts' responses."""
     rows = [
         (score.value, float(len(one.response.text)), one.right, item.key)
@@ -242,7 +243,7 @@ def _ranked(probed: Probed) -> Report | None:
         if one.right is not None and isinstance(score, Score)
     ]
     if len({right for *_, right, _ in rows}) < 2:
-        return None
+        return UNTOLD
     scores, lengths, labels, keys = zip(*rows, strict=True)
     found = stats.auroc(scores, labels, clusters=keys)
     chance = Estimate(value=0.5, low=0.5, high=0.5, n=found.n)
@@ -254,7 +255,7 @@ def _ranked(probed: Probed) -> Report | None:
     )
 
 
-def _preferred(probed: Probed) -> Report | None:
+def _preferred(probed: Probed) -> Report | str:
     """How often a judge of pairs prefers a right response to a wrong one; ties count one half."""
     rows = [
         (0.5 - score.value, item.key)
@@ -263,7 +264,7 @@ def _preferred(probed: Probed) -> Report | None:
         if item.responses[0].right and one.right is False and isinstance(score, Score)
     ]
     if not rows:
-        return None
+        return UNTOLD
     credits = [(ahead > 0) + 0.5 * (ahead == 0) for ahead, _ in rows]
     found = stats.proportion(credits, clusters=[key for _, key in rows])
     chance = Estimate(value=0.5, low=0.5, high=0.5, n=found.n)
@@ -278,16 +279,20 @@ def _card(
     asked: Scorer | Judge,
     data: str,
     probed: Probed,
-    measured: Report | None,
+    measured: Report | str,
     functions: tuple[FunctionCase, ...],
     hacks: Hacks | None,
     cost: Cost,
 ) -> Card:
     prompts, steps = len(probed.asked.items), process(probed.asked, probed.unit)
     kind = _kind(asked, probed)
-    metrics = dict(measured.metrics) if measured else {}
-    baselines = dict(measured.baselines) if measured else {}
-    notes = [] if measured else ["the data say nothing of quality"]
+    notes: list[str] = []
+    metrics: dict[str, Estimate] = {}
+    baselines: dict[str, Estimate] = {}
+    if isinstance(measured, str):
+        notes.append(measured)
+    else:
+        metrics, baselines = dict(measured.metrics), dict(measured.baselines)
     if steps is not None:
         notes.insert(0, steps.sentence)
         metrics |= steps.metrics
