@@ -3,7 +3,7 @@
     python -m experiments.ray_rows --json          # in an environment with ray
 
 A cluster of two nodes on this machine, each with two logical CPUs. Pairs are scored by a scorer
-that takes 2 ms a row, and solutions are labelled by a policy that takes 1 ms a sample, while the
+that takes 2 ms a row, and solutions are labelled by a policy that takes 5 ms a sample, while the
 second node is killed twice and the program that asks once. Then the same rows on one node by one
 actor, beside the local executor: what handing them over costs.
 """
@@ -57,7 +57,7 @@ class Slow:
 class Coin:
     """Sample k of a prefix is right where a number drawn from seed, prefix and k is below 0.6."""
 
-    cost_s: float = 0.001
+    cost_s: float = 0.005
     fingerprint: str = "coin"
 
     def generate(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Response]]:
@@ -101,7 +101,8 @@ def work(job: str, folder: Path, out: Path, executor: str) -> None:
         assay.score(folder / "pairs.jsonl", scorer, out=out, chunk=CHUNK, executor=executor)
     else:
         how = MonteCarlo(rollouts=8)
-        policy = f"{HERE}:Coin"
+        # What a sample costs changes nothing of it.
+        policy = f"{HERE}:Coin,cost_s={0 if executor == 'local' else 0.005}"
         assay.label(folder / "solutions.jsonl", policy=policy, out=out, how=how, executor=executor)
     (out / "seconds").write_text(f"{time.monotonic() - start:.2f}")
 
@@ -136,11 +137,11 @@ def torn(cluster: Any, job: str, folder: Path, out: Path, total: int) -> dict[st
     executor = f"ray:{cluster.address},actors={2 * CPUS}"
     node = cluster.add_node(num_cpus=CPUS)
     process = started(job, folder, out, executor)
-    for share in (0.2, 0.4):
+    for share in (0.1, 0.3):
         reach(process, out, job, share * total)
         cluster.remove_node(node, allow_graceful=False)
         node = cluster.add_node(num_cpus=CPUS)
-    reach(process, out, job, 0.6 * total)
+    reach(process, out, job, 0.5 * total)
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = lines(out, job)
@@ -169,7 +170,7 @@ def measure(folder: Path, rows: int, solutions: int) -> dict[str, Any]:
             found[job] = torn(cluster, job, folder, folder / f"ray-{job}", total)
         one = run("score", folder, folder / "one", f"ray:{cluster.address},actors=1")
         found["one actor's seconds"] = one
-        found["overhead"] = one / local["score"] - 1
+        found["overhead"] = round(one / local["score"] - 1, 3)
     finally:
         cluster.shutdown()
     scores = [folder / name / "scores.jsonl" for name in ("local-score", "ray-score", "one")]
