@@ -142,8 +142,12 @@ async def _ask_one(
         asked: list[_Load] = []
         while (one := _next(load, asked, patient)) is not None:
             asked.append(one)
-            answer = await _ask(one, body, read, patient)
-            if answer is None:
+            try:
+                answer = await _ask(one, body, read, patient)
+            except BackendError as error:
+                if len(load) > 1 and not one.down:
+                    log.warning("%s", error)
+                one.down = str(error)
                 continue
             if not isinstance(answer, Failure) or answer.refused:
                 return answer
@@ -169,15 +173,11 @@ def _next(load: Sequence[_Load], asked: Sequence[_Load], patient: bool) -> _Load
 
 async def _ask(
     one: _Load, body: Mapping[str, Any], read: Callable[[Any], T], patient: bool
-) -> T | Failure | None:
-    """What a server says, and what that says of it; None where it is down."""
+) -> T | Failure:
+    """What a server says; noted is what that says of it."""
     one.under_way += 1
     try:
         answer = await one.client.ask(body, read, tries=None if patient else 1)
-    except BackendError as error:
-        one.down = str(error)
-        log.warning("%s", error)
-        return None
     finally:
         one.under_way -= 1
     if not isinstance(answer, Failure) or answer.refused:
