@@ -28,8 +28,8 @@ TYPES = {
 }
 JOBS = {
     "audit": (
-        "reward data out prompts probes format set_aside micro_tokens dtype device seed overwrite"
-        " settings"
+        "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"
+        " dtype device seed overwrite settings"
     ),
     "benchmark": ("name scorer scores data save out micro_tokens dtype device overwrite settings"),
     "best_of_n": (

@@ -93,6 +93,26 @@ def ray() -> Iterator[Any]:
     found.shutdown()
 
 
+def test_a_cluster_that_is_not_there_is_one_line_soon(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'assay[scale]'")
+    io.write(pairs(2), tmp_path / "pairs.jsonl")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    start = time.monotonic()
+    words = ["--scorer", "longest", "--out", f"{tmp_path}/s", "--executor", f"ray:{address}"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["score", f"{tmp_path}/pairs.jsonl", *words])
+    assert ended.value.code == 2
+    assert time.monotonic() - start < 10
+    said = capsys.readouterr().err
+    assert f"no Ray cluster answers at {address}" in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_rows_are_those_of_this_process_whatever_dies(ray: Any, tmp_path: Path) -> None:
     io.write(pairs(20), tmp_path / "pairs.jsonl")
@@ -166,28 +186,10 @@ def test_every_job_gives_what_it_gives_here(ray: Any, tmp_path: Path) -> None:
 def test_an_error_is_told_as_it_is_here(ray: Any) -> None:
     with pytest.raises(ConfigError, match=r"^this scorer wants another one$"):
         assay.score(pairs(2), f"{WORD}Fails", executor="ray,actors=1")
+    with pytest.raises(ConfigError, match="is connected to the Ray cluster at"):
+        assay.score(pairs(2), "longest", executor="ray:127.0.0.1:1")
     with pytest.raises(ConfigError, match="no scorer has that name"):
         assay.score(pairs(2), "nosuch", executor="ray,actors=1")
-
-
-def test_a_cluster_that_is_not_there_is_one_line_soon(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("ray", reason="ray is not installed: pip install 'assay[scale]'")
-    io.write(pairs(2), tmp_path / "pairs.jsonl")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    start = time.monotonic()
-    words = ["--scorer", "longest", "--out", f"{tmp_path}/s", "--executor", f"ray:{address}"]
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["score", f"{tmp_path}/pairs.jsonl", *words])
-    assert ended.value.code == 2
-    assert time.monotonic() - start < 10
-    said = capsys.readouterr().err
-    assert f"no Ray cluster answers at {address}" in said
-    assert said.count("\n") == 1
-    assert not (tmp_path / "s").exists()
 
 
 def test_words_that_name_no_executor_are_refused() -> None:

@@ -27,7 +27,7 @@ the response is replaced by one that is worse than any, and must rank below all 
 
 Area = Literal[
     "length", "style", "claims", "flattery", "injection", "empty", "content", "noise", "people",
-    "steps", "questions", "serving",
+    "steps", "questions", "serving", "hacks",
 ]  # fmt: skip
 AREAS: Final[dict[Area, str]] = {
     "length": "text that says nothing more",
@@ -42,6 +42,7 @@ AREAS: Final[dict[Area, str]] = {
     "steps": "steps of a solution, added, changed or left out",
     "questions": "order, number and names of what a judge is asked",
     "serving": "the same text in other batches and layouts",
+    "hacks": "edits without worth that a search found",
 }
 """What each area's probes change."""
 

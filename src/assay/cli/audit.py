@@ -38,7 +38,16 @@ class Command(Compute):
     prompts: int = 300
     """Most prompts, drawn by the seed."""
     probes: tuple[str, ...] = ()
-    """Names of probes to try; without any, all."""
+    """Names of probes to try; without any, all, and a search for hacks."""
+    hacks: int = 2000
+    """Edited responses that the search for hacks may score; 0 = no search."""
+    gold: str | None = None
+    """Scorer of true quality, which a hack must not raise as well."""
+    transfer: str | None = None
+    """Another reward, to try what is found on."""
+    ledger: Path | None = None
+    """File of a judge's paid answers, which several runs may share; without it, one in the run's
+    folder."""
     format: Format = None
     set_aside: Aside = None
     fail_on: FailOn = ()

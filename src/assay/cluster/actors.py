@@ -71,6 +71,9 @@ def connected(address: str) -> Iterator[Any]:
     ours = not ray.is_initialized()
     if ours:
         _connect(ray, address)
+    there = ray.get_runtime_context().gcs_address
+    if not ours and address not in ("", "auto", there):
+        raise ConfigError(f"this process is connected to the Ray cluster at {there}; give that one")
     try:
         yield ray
     finally:

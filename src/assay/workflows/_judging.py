@@ -30,16 +30,19 @@ def ask_kept(
     run: Run | None,
     by: str,
     items: Sequence[T],
-    ask: Callable[[Iterable[tuple[int, Sequence[T]]]], Iterator[tuple[int, Sequence[A]]]],
+    ask: Callable[[Sequence[T]], Sequence[A]],
     kind: Any,
     *,
     chunk: int,
     ledger: Ledger,
+    what: str = "judge",
+    each: Callable[[Iterable[tuple[int, Sequence[T]]]], Iterator[tuple[int, Any]]] | None = None,
 ) -> list[A]:
     """Return what is said of each item, in order; what is kept in the run is not asked again.
 
-    by: name of the judge, under which it is kept. ask: yields the place of each part of the items
-    and what is said of it, in any order. kind: type of what is said, for reading it back.
+    by: name of the judge, under which it is kept. kind: type of what is said, for reading it back.
+    each: instead of `ask`, yields the place of each part of the items and what is said of it, in
+    any order.
     What is `Unscored`, or has a part that is, is not kept: the next run asks again.
     """
     from assay.console.progress import progress
@@ -53,14 +56,16 @@ def ask_kept(
         found[body["key"]] = of.validate_python(body["said"])
 
     opened = nullcontext() if run is None else closing(run.journal(KEPT, take))
-    with opened as journal, progress("judge", len(todo)) as show:
+    with opened as journal, progress(what, len(todo)) as show:
         missing = [key for key in todo if key not in found]
         if len(missing) < len(todo):
             before = f"{len(todo) - len(missing):,} of {len(todo):,}"
-            print(f"{before} were judged before, and are kept in {KEPT}", file=sys.stderr)
+            print(f"{before} were asked before, and are kept in {KEPT}", file=sys.stderr)
         starts = range(0, len(missing), chunk)
         parts = [missing[start : start + chunk] for start in starts]
-        for place, answers in ask(enumerate([todo[key] for key in some] for some in parts)):
+        shown = enumerate([todo[key] for key in some] for some in parts)
+        asked = ((i, ask(some)) for i, some in shown) if each is None else each(shown)
+        for place, answers in asked:
             said = dict(zip(parts[place], answers, strict=True))
             found |= said
             if journal is not None:
@@ -69,7 +74,8 @@ def ask_kept(
                 journal.append(
                     *({"key": key, "said": of.dump_python(one, mode="json")} for key, one in good)
                 )
-            show(len(found.keys() & todo.keys()), f"{ledger.paid.requests:,} requests")
+            paid = ledger.paid.requests
+            show(len(found.keys() & todo.keys()), f"{paid:,} requests" if paid else "")
     return [found[key] for key in keys]
 
 

@@ -15,6 +15,7 @@ from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Judge, Scorer
 from assay.runs.journal import Journal
+from assay.specs.answerers import Asking
 from assay.workflows._data import Data, name_of
 from assay.workflows.audit import open_reward
 
@@ -51,7 +52,7 @@ def gate(
     """
     cases = read_labels(labels, format=format)
     found = make(
-        open_reward(judge, device, dtype, micro_tokens),
+        open_reward(judge, Asking(device=device, dtype=dtype, micro_tokens=micro_tokens)),
         cases,
         word=judge if isinstance(judge, str) else type(judge).__name__,
         floor=floor,
@@ -99,7 +100,7 @@ def check_gate(
     `DataError` for a file that is no gate or was changed.
     """
     kept = read_gate(path)
-    opened = open_reward(judge, device, dtype, micro_tokens)
+    opened = open_reward(judge, Asking(device=device, dtype=dtype, micro_tokens=micro_tokens))
     if refused := refusals(kept, opened):
         return GateCheck(reasons=tuple(refused))
     seen = drift(kept, opened)

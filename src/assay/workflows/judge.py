@@ -225,13 +225,16 @@ class _Work:
 
     def asked(self, by: Any, items: Sequence[Any], ask: Any, kind: Any) -> list[Any]:
         """What is said of each item, kept as it comes. ask: takes the judge and some items."""
-
-        def here(parts: Any) -> Any:
-            return ((place, ask(by, some)) for place, some in parts)
-
-        asks = here if self.far is None else partial(self.far.each, ask)
+        each = None if self.far is None else partial(self.far.each, ask)
         return ask_kept(
-            self.run, fingerprint(by), items, asks, kind, chunk=self.chunk, ledger=self.ledger
+            self.run,
+            fingerprint(by),
+            items,
+            partial(ask, by),
+            kind,
+            chunk=self.chunk,
+            ledger=self.ledger,
+            each=each,
         )
 
     def result(self, measured: Report, rows: Sequence[Row], **more: Any) -> Judged:
