@@ -14,6 +14,7 @@ import pytest
 
 import assay
 from assay import cli
+from assay.answerers.ledger import Usage
 from assay.cluster.actors import _Part, _Todo
 from assay.data import io
 from assay.errors import ConfigError
@@ -23,6 +24,7 @@ from assay.runs.settings import differences
 from assay.types import Group, Preference, Prompt, Response, Score, StepLabels, Unscored
 from assay.workflows._executor import asked
 from assay.workflows.score import scorer_at
+from tests.engines.fake_server import FakeServer, Reply
 
 WORD = "tests.workflows.test_executor:"
 
@@ -180,6 +182,23 @@ def test_every_job_gives_what_it_gives_here(ray: Any, tmp_path: Path) -> None:
         )
         both.append((verified.verdicts, judged.rows, labelled.records))
     assert both[0] == both[1]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_actors_pay_for_is_in_the_ledger_and_on_the_bill(ray: Any, tmp_path: Path) -> None:
+    data, executor = pairs(4), "ray,actors=2"
+    with FakeServer(lambda _: Reply(choice={"text": "Verdict: A"}, tokens=20)) as server:
+        word = f"pairwise:{server.url},model=m,reads=text"
+        first = assay.judge(data, word, out=tmp_path / "a", chunk=2, executor=executor)
+        again = assay.judge(
+            data, word, out=tmp_path / "b", ledger=tmp_path / "a" / "ledger.sqlite", chunk=1
+        )
+    paid, kept = first.bill["paid"], first.bill["in the ledger"]
+    assert isinstance(paid, Usage)
+    assert isinstance(kept, Usage)
+    assert paid.requests == kept.requests == len(server.asked) == 8
+    assert again.rows == first.rows
+    assert again.bill["paid"] == Usage()
 
 
 @pytest.mark.filterwarnings("ignore")
