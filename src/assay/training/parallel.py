@@ -21,8 +21,8 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import PrefixStore
 from torch import Tensor
+from torch._C._distributed_c10d import PrefixStore
 
 from assay.errors import BackendError, ConfigError
 from assay.models.device import device_of

@@ -7,6 +7,7 @@ when everybody is done. `state.json` in it says where the run stands.
 
 import json
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -106,7 +107,10 @@ def load(
                 tensors[key] = state[kind]
         if state:
             optimiser.state[parameter] = state
-    read(tensors, checkpoint_id=checkpoint, no_dist=not dist.is_initialized())
+    with warnings.catch_warnings():
+        # That one process reads alone is meant.
+        warnings.simplefilter("ignore", UserWarning)
+        read(tensors, checkpoint_id=checkpoint, no_dist=not dist.is_initialized())
 
 
 def _empty(parameter: nn.Parameter, kind: str, dtype: torch.dtype) -> Tensor:
