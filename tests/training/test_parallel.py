@@ -1,12 +1,10 @@
 """Several processes that train together end where one does, whatever is done to them on the way."""
 
 import json
-import os
+import multiprocessing
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,52 +23,40 @@ from assay.training.collate import Example
 from assay.training.parallel import ALONE, World, joined, refuse, split
 from tests.models import tiny
 from tests.training import planted
-from tests.training.together import RUNS, rows
+from tests.training.together import RUNS, rows, work
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 240
 EXACT = ("pairs", "outcomes", "steps", "sft", "lora", "implicit")
 """In fp32, where one and several differ by rounding alone."""
 
 
-def start(size: int, of: Sequence[Sequence[str]], folder: Path) -> list[subprocess.Popen[str]]:
-    """One process a rank, as torchrun would start them; `of`: the arguments of each, or of all."""
+def start(size: int, calls: Sequence[Sequence[str]], folder: Path) -> list[Any]:
+    """One process a rank, told what torchrun would tell; calls: of each, or one of all."""
+    # What all of them import is imported once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.training.together", "assay.workflows.train"])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    told = {"WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    told["ASSAY_WORLD_TIMEOUT"] = SECONDS
     made = []
     for rank in range(size):
-        told = {
-            "RANK": rank,
-            "LOCAL_RANK": rank,
-            "WORLD_SIZE": size,
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": port,
-            "OMP_NUM_THREADS": 1,
-            "ASSAY_WORLD_TIMEOUT": SECONDS,
-            "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-        }
-        made.append(
-            subprocess.Popen(
-                [sys.executable, "-m", *of[rank % len(of)]],
-                env=os.environ | {name: str(value) for name, value in told.items()},
-                cwd=folder,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
+        mine = {k: str(v) for k, v in (told | {"RANK": rank, "LOCAL_RANK": rank}).items()}
+        given = mine, calls[rank % len(calls)], folder / f"said.{rank}"
+        made.append(context.Process(target=work, args=given, name=str(given[2]), daemon=True))
+        made[-1].start()
     return made
 
 
-def ends(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+def ends(processes: Sequence[Any]) -> list[tuple[int, str]]:
     """Exit code and error output of each."""
-    try:
-        return [(p.wait(SECONDS), p.stderr.read() if p.stderr else "") for p in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+    for process in processes:
+        process.join(SECONDS)
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    return [(code, Path(p.name).read_text()) for code, p in zip(codes, processes, strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +64,9 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders of the same runs by one, two and four processes."""
     folder: Path = tmp_path_factory.mktemp("worlds")
     one, two, four = (folder / str(size) for size in (1, 2, 4))
-    work = "tests.training.together"
     words = [*RUNS, "stopped=steps@12"]
     two.mkdir()
-    started = start(2, [[work, str(two), *words]], folder)
+    started = start(2, [[str(two), *words]], folder)
     for name in (*EXACT, "master"):
         RUNS[name](one / name, ALONE)
     assert ends(started) == [(0, ""), (0, "")]
@@ -89,7 +74,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     alone = folder / "missing"
     shutil.copytree(two / "stopped", alone)
     words = ["steps", "sft", "stopped=steps", "rounded"]
-    assert [code for code, _ in ends(start(4, [[work, str(four), *words]], folder))] == [0] * 4
+    assert ends(start(4, [[str(four), *words]], folder)) == [(0, "")] * 4
     return folder
 
 
@@ -160,8 +145,7 @@ def _body(out: Path) -> str:
 
 
 def test_out_of_memory_on_one_process_halves_it_for_all(tmp_path: Path) -> None:
-    work = ["tests.training.together", str(tmp_path), "steps!"]
-    found = ends(start(2, [work], tmp_path))
+    found = ends(start(2, [[str(tmp_path), "steps!"]], tmp_path))
     assert all(code for code, _ in found)
     assert "process 1 is out of memory; the same command again goes on" in found[0][1]
     budget, world = Budget(256), World(0, 2)
@@ -200,10 +184,10 @@ def test_a_killed_process_stops_the_others_and_the_run_goes_on(
     out = tmp_path / "run"
     leader, other = start(2, [["assay", *command, str(out)]], tmp_path)
     deadline = time.monotonic() + SECONDS
-    while not list(out.glob("checkpoint/parts-*/state.json")) and leader.poll() is None:
+    while not list(out.glob("checkpoint/parts-*/state.json")) and leader.is_alive():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    other.send_signal(signal.SIGKILL)
+    other.kill()
     (code, said), (killed, _) = ends([leader, other])
     assert (code, killed) == (2, -signal.SIGKILL)
     assert said.splitlines()[-1] == (

@@ -4,7 +4,7 @@ one process."""
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 
+from assay import cli
 from assay.errors import BackendError
 from assay.losses.bradley_terry import BradleyTerry
 from assay.losses.outcome import Outcome
@@ -24,7 +25,7 @@ from assay.protocols import Loss
 from assay.training import optimization, sft
 from assay.training.adamw import AdamW
 from assay.training.loop import train
-from assay.training.parallel import ALONE, World, joined
+from assay.training.parallel import World, joined
 from assay.training.settings import Settings
 from assay.training.sharding import like
 from tests.models import tiny
@@ -150,14 +151,14 @@ def patched(name: str, before: Callable[..., None]) -> Iterator[None]:
 
 
 def out_of_memory(name: str, out: Path, world: World) -> None:
-    """A run in which memory runs out on rank 1 at its fourth step, in the second part."""
+    """A run in which memory runs out on rank 1 in its fourth part."""
     from assay.training import loop
 
     of, calls = loop.hits, [0]
 
     def instead(*given: Any) -> Any:
         calls[0] += 1
-        if world.rank == 1 and calls[0] == 8:
+        if world.rank == 1 and calls[0] == 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return of(*given)
 
@@ -205,7 +206,13 @@ def rows(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[1:]]
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
-
-__all__ = ["ALONE", "RUNS", "rows", "stopped"]
+def work(told: dict[str, str], call: Sequence[str], said: Path) -> None:
+    """What a process does: a command of `assay`, or the words of `main`. told: by torchrun."""
+    os.environ.update(told)
+    with said.open("w") as file:
+        os.dup2(file.fileno(), 2)
+    sys.stdout, sys.stderr = open(os.devnull, "w"), open(2, "w", closefd=False)  # noqa: SIM115
+    if call[0] == "assay":
+        cli.main(call[1:])
+    else:
+        main(Path(call[0]), list(call[1:]))
