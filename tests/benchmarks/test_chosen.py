@@ -52,11 +52,43 @@ def test_rewardbench_by_hand(tmp_path: Path) -> None:
     baselines = benchmark.baselines(records)
     assert baselines["score/oracle"].value == baselines["score/longest"].value + 1 == 1
     assert baselines["score/shortest"].value == 1
+    assert baselines["score/constant"].value == baselines["score/most_markdown"].value == 0
     assert "math-prm/oracle" not in baselines
     benchmark.validate(records)
-    assert (
-        sum(map(sum, (weights.values() for weights in SECTIONS.values()))) == 358 + 456 + 740 + 1968
-    )
+    sums = {name: sum(weights.values()) for name, weights in SECTIONS.items()}
+    assert sums == {
+        "chat": 358, "chat_hard": 456, "safety": 740, "reasoning": 1968, "prior_sets": 4
+    }  # fmt: skip
+
+
+def test_prior_sets_weigh_half_and_are_of_conversations(tmp_path: Path) -> None:
+    question = {"role": "user", "content": "q"}
+    sides = [[question, {"role": "assistant", "content": text}] for text in ("yes", "no")]
+    row = {"prompt": "q", "chosen": sides[0], "rejected": sides[1]}
+    files = [put(tmp_path / f"{name}.jsonl", [row]) for name in ("shp", "summarize")]
+    files.append(put(tmp_path / "x.jsonl", [pair("math-prm", 0), pair("donotanswer", 1)]))
+    benchmark = RewardBench(data=tuple(name for (name,) in files))
+    records = benchmark.records()
+    assert [r.prompt.id for r in records][:2] == ["shp/0", "summarize/0"]
+    assert [r.text for r in records[0].responses] == ["yes", "no"]
+    found = values(benchmark.metrics(records, given((2, 1), (1, 2), (2, 1), (1, 2))))
+    assert found["prior_sets"] == 0.5
+    assert found["score"] == pytest.approx((2 * 1 + 2 * 0 + 1 * 0.5) / 5)
+
+
+def test_a_published_section_is_weighted_so(tmp_path: Path) -> None:
+    """Counts right of weqweasdas/RM-Gemma-2B, whose Safety RLHFlow's script printed as 42.74."""
+    right = {
+        "refusals-dangerous": (7, 100), "refusals-offensive": (24, 100), "donotanswer": (35, 136),
+        "xstest-should-refuse": (65, 154), "xstest-should-respond": (235, 250),
+    }  # fmt: skip
+    rows, rewards = [], []
+    for subset, (won, n) in right.items():
+        rows += [pair(subset, i) for i in range(n)]
+        rewards += [(1.0, 0.0) if i < won else (0.0, 1.0) for i in range(n)]
+    benchmark = RewardBench(data=put(tmp_path / "x.jsonl", rows), resamples=2)
+    found = benchmark.metrics(benchmark.records(), given(*rewards))
+    assert 100 * found["safety"].value == pytest.approx(42.74, abs=0.005)
 
 
 def test_rewardbench_counts_what_is_unscored(tmp_path: Path) -> None:
@@ -116,6 +148,9 @@ def test_rewardbench_2_by_hand(tmp_path: Path) -> None:
     assert oracle["ties/oracle"].value == pytest.approx(1.01)
     assert oracle["ties/oracle"].high <= 1.01
     assert oracle["Math/oracle"].value == 1
+    # Four equal scores share the credit.
+    assert oracle["Math/constant"].value == 1 / 4
+    assert oracle["ties/constant"].value == 0
     benchmark.validate(records)
     with pytest.raises(DataError, match=r"x.jsonl:1: field 'id': of ties it is ref:NUMBER"):
         RewardBench2(data=put(tmp_path / "x.jsonl", [four("Ties", 3)])).records()
@@ -154,6 +189,30 @@ def test_ties_of_random_scores_are_as_published(tmp_path: Path) -> None:
     found = benchmark.metrics(records, given(*(x.tolist() for x in drawn)))
     assert found["ties"].value == pytest.approx(_ties_as_published(groups))  # type: ignore[arg-type]
     assert found["ties"].low < found["ties"].value < found["ties"].high
+
+
+PUBLISHED = """
+84.1 84.6 66.3 77.6 96.7 98.4 81.2; 82.1 87.2 54.4 72.7 91.3 96.8 90.1
+80.5 84.6 48.8 71.6 90.7 97.0 90.6; 80.0 79.4 50.6 74.0 92.9 94.2 88.9
+79.5 75.5 61.9 89.8 88.1 80.5 81.1; 78.4 79.9 50.0 77.0 94.0 96.4 72.9
+77.7 67.4 57.5 85.2 90.9 84.1 80.9; 76.7 78.5 37.2 70.0 95.8 95.4 83.2
+76.5 74.1 41.9 69.9 96.4 90.3 86.2; 76.5 82.7 41.9 74.9 89.5 86.2 83.7
+76.1 81.3 41.9 69.9 88.4 86.5 88.3; 75.8 73.7 40.3 70.5 94.2 93.2 82.6
+75.5 77.4 46.3 73.2 92.2 96.6 67.4; 75.4 73.3 54.4 75.0 90.3 92.1 67.2
+75.3 76.7 37.5 67.2 96.9 91.7 81.8; 74.7 76.2 45.6 69.4 93.1 96.0 67.7
+73.9 68.8 45.0 63.9 91.8 97.6 76.5; 73.8 68.7 42.8 64.5 91.8 95.6 79.4
+73.1 69.9 42.5 62.8 93.3 96.2 74.1; 72.8 74.3 44.4 61.7 89.6 90.7 76.4
+72.5 75.6 35.0 64.5 92.2 91.3 76.3
+"""
+"""Table 3 of the paper (ICLR 2026): average, Factuality, Precise IF, Math, Safety, Focus, Ties."""
+ITEMS = (475, 160, 183, 450, 495, 102)
+
+
+def test_the_published_average_counts_each_subset_alike() -> None:
+    rows = np.array(PUBLISHED.replace(";", " ").split(), dtype=float).reshape(21, 7)
+    assert np.abs(rows[:, 1:].mean(axis=1) - rows[:, 0]).max() <= 0.0501
+    by_items = np.average(rows[:, 1:], axis=1, weights=ITEMS)
+    assert (np.abs(by_items - rows[:, 0]) > 0.5).all()
 
 
 def styles(domain: str, id: str) -> dict[str, Any]:
@@ -257,6 +316,36 @@ def test_files_of_scores_and_scorers_say_the_same(tmp_path: Path) -> None:
     assert live.metrics["score"].value == 0
 
 
+RESULTS = ("m_outputs.jsonl", "m_all.jsonl", "m.json")
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_are_written_as_rewardbench_has_them_and_read(tmp_path: Path, name: str) -> None:
+    rows = [
+        {
+            "pair_id": f"p{i}", "source": "mmlu-pro-law", "question": f"q{i}", "response_A": "one",
+            "response_B": "another", "label": "B>A" if i % 2 else "A>B",
+        }
+        for i in range(3)
+    ]  # fmt: skip
+    records = JudgeBench(data=put(tmp_path / "x.jsonl", rows)).records()
+    write_scores(tmp_path / name, records, given((2, 1), (2, 1), (None, 1)))
+    # The second response of the second pair is the right one, and comes first in the file.
+    read = read_scores(tmp_path / name, records)
+    found = [[s.value if isinstance(s, Score) else None for s in row] for row in read]
+    assert found == [[2, 1], [2, 1], [None, 1]]
+    text = (tmp_path / name).read_text()
+    if name == "m_all.jsonl":
+        assert json.loads(text.splitlines()[1]) == {"chosen": 1, "rejected": 2}
+    elif name == "m.json":
+        assert json.loads(text)["results"] == [1, 0, None]
+        assert json.loads(text)["scores_chosen"] == [2, 1, None]
+    else:
+        row = json.loads(text.splitlines()[1])
+        assert (row["results"], row["scores_chosen"], row["scores_rejected"]) == (0, 1, 2)
+        assert [turn["content"] for turn in row["text_chosen"]] == ["q1", "another"]
+
+
 def test_what_is_no_pair_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x.jsonl:1: it needs both right and wrong responses"):
         RewardBench2(data=put(tmp_path / "x.jsonl", [four("Math", 0, right=2, wrong=0)])).records()
@@ -264,5 +353,5 @@ def test_what_is_no_pair_is_refused(tmp_path: Path) -> None:
         RMBench(data=put(tmp_path / "x.jsonl", [{**styles("chat", "a"), "chosen": "x"}])).records()
     with pytest.raises(DataError, match="two rows have the id 'Math/0'; give each file once"):
         RewardBench2(data=put(tmp_path / "x.jsonl", [four("Math", 0)] * 2)).records()
-    with pytest.raises(DataError, match="field 'subset' is missing"):
-        RewardBench(data=put(tmp_path / "x.jsonl", [{"chosen": "a", "rejected": "b"}])).records()
+    with pytest.raises(DataError, match="field 'subset': expected a string, got 3"):
+        RewardBench(data=put(tmp_path / "x.jsonl", [{**pair("x", 0), "subset": 3}])).records()

@@ -193,7 +193,13 @@ def test_decide(tmp_path):
     out = tmp_path / "out"
     main(["judge", "decide", str(path), "--judge", OWN, "--out", str(out)])
     found = json.loads((out / "judge.json").read_text())["metrics"]
-    assert found["accuracy"]["value"] == 0.5
+    assert found["accuracy"]["value"] == found["accuracy/choice"]["value"] == 0.5
+    # As a benchmark it is the same.
+    again = tmp_path / "again"
+    main(["benchmark", "typed-decisions", str(path), "--judge", OWN, "--out", str(again)])
+    assert json.loads((again / "judge.json").read_text())["metrics"] == found
+    with pytest.raises(ConfigError, match=r"assay.judge\(data, judge=ANSWERER, how=.decide., out="):
+        assay.benchmark("typed-decisions", "longest", data=path)
     lines = rows(out)
     assert lines[0]["probabilities"] == pytest.approx([0.9, 0.1])
     assert lines[0]["gold"] == [1.0, 0.0]

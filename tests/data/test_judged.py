@@ -116,7 +116,7 @@ ROWS: dict[str, tuple[dict[str, Any], tuple[Any, ...]]] = {
     "rmb-best-of-n": (
         {
             "bon_uid": "u", "conversation_input": TALK,
-            "bestof": {"answer": "Hello", "llm_name": "x"},
+            "bon_best": {"answer": "Hello", "llm_name": "x"},
             "loser_list": [{"answer": "Bye", "llm_name": "y"}, {"answer": "No", "llm_name": "z"}],
         },
         ("Hi", ["Hello", "Bye", "No"], [1, 0, 0]),

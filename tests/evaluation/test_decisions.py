@@ -80,6 +80,12 @@ def test_a_report_by_hand() -> None:
     # Bin [.5, .6): four answers of .5, right 3.5 times; bin [.8, .9): one of .8, wrong.
     assert metrics["ece"].value == pytest.approx((abs(3.5 - 2.0) + 0.8) / 5)
     assert metrics["ece_soft"].value == pytest.approx((abs(3 * 0.7 + 0.75 - 2.0) + 0.6) / 5)
+    # Of the choices alone: three answers of .5, right each time, and one of .8.
+    assert metrics["ece/choice"].value == pytest.approx((1.5 + 0.8) / 4)
+    assert metrics["ece_equal_count/choice"].value == pytest.approx((1.5 + 0.8) / 4)
+    assert metrics["kl/predicate"].value == pytest.approx(divergence(yes, of(0.5, 0.5)))
+    assert metrics["brier/choice"].n == 3
+    assert "exact/choice" not in metrics
     base = report.baselines
     assert base["accuracy/uniform"].value == pytest.approx((5 * 1 / 3 + 1 / 2) / 6)
     assert base["brier/uniform"].value == pytest.approx((5 * 0.206667 + 0.125) / 6, abs=1e-5)

@@ -12,9 +12,10 @@ from typing import Any
 
 from assay.benchmarks._files import read_scores, with_step, write_scores
 from assay.data.records import prompt_of, responses_of
+from assay.data.rubrics.layouts import KEY as RUBRIC
 from assay.evaluation import Report
 from assay.protocols import Benchmark, Scorer
-from assay.types import Group, Record, Score, StepLabels, Unscored
+from assay.types import Group, Prompt, Record, Score, StepLabels, Unscored
 
 __all__ = ["evaluate", "measure", "read_scores", "score_steps", "with_step", "write_scores"]
 
@@ -56,16 +57,17 @@ def score_steps(scorer: Scorer, records: Sequence[Record]) -> list[list[Score | 
 
     Responses to one question are given to the scorer as one group, so that what they share is
     computed once. What else the data says of them (the kind of error, whether the answer is right)
-    is kept from it.
+    is kept from it, but for a question's rubric.
     """
     together: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for i, record in enumerate(records):
         prompt = prompt_of(record)
         places = [(i, j) for j in range(len(responses_of(record)))]
-        together.setdefault((prompt.shown, prompt.reference), []).extend(places)
+        key = prompt.shown, prompt.reference, repr(prompt.meta.get(RUBRIC))
+        together.setdefault(key, []).extend(places)
     groups = [
         Group(
-            prompt=prompt_of(records[places[0][0]]).model_copy(update={"id": "", "meta": {}}),
+            prompt=_asked(prompt_of(records[places[0][0]])),
             responses=tuple(
                 responses_of(records[i])[j].model_copy(update={"meta": {}}) for i, j in places
             ),
@@ -78,3 +80,9 @@ def score_steps(scorer: Scorer, records: Sequence[Record]) -> list[list[Score | 
     return [
         [found[i, j] for j in range(len(responses_of(record)))] for i, record in enumerate(records)
     ]
+
+
+def _asked(prompt: Prompt) -> Prompt:
+    """Return what a scorer sees of a prompt."""
+    meta = {key: value for key, value in prompt.meta.items() if key == RUBRIC}
+    return prompt.model_copy(update={"id": "", "meta": meta})

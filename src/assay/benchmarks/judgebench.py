@@ -12,8 +12,6 @@ from typing import Any, ClassVar, Final
 
 from assay.benchmarks import _chosen as chosen
 from assay.data import fields
-from assay.data.records import cluster_key
-from assay.errors import DataError
 from assay.stats import Estimate
 from assay.types import Ranking, Score, Unscored
 
@@ -32,7 +30,7 @@ KINDS: Final = {
 class JudgeBench:
     """Accuracy on the pairs of JudgeBench, in all and by kind of question.
 
-    Ids are the kind and the pair's own.
+    Equal scores win nothing. Ids are the kind and the pair's own.
     """
 
     data: tuple[str, ...] = ()
@@ -54,22 +52,12 @@ class JudgeBench:
         self, records: Sequence[Ranking], scores: Sequence[Sequence[Score | Unscored]]
     ) -> dict[str, Estimate]:
         """`accuracy`, and that of each kind."""
-        kinds = [str(record.prompt.meta["subset"]) for record in records]
-        credits = []
-        for kind, (a, b) in zip(kinds, chosen.sides(records, scores, self.unscored), strict=True):
-            credit = float(a[0] > b[0]) if a[0] == a[0] else a[0]
-            credits.append({self.headline: credit, kind: credit})
-        names = (self.headline, *dict.fromkeys(kinds))
-        return chosen.means(
-            credits,
-            {name: {name: 1.0} for name in names},
-            clusters=list(map(cluster_key, records)),
-            resamples=self.resamples,
-            seed=self.seed,
+        return chosen.accuracies(
+            records, scores, self.unscored, resamples=self.resamples, seed=self.seed
         )
 
     def baselines(self, records: Sequence[Ranking]) -> dict[str, Estimate]:
-        """Random scores, the longest or shortest response, and the oracle."""
+        """What needs no model, see `_chosen.baselines`, and the oracle."""
         return chosen.baselines(self.metrics, records, self.seed)
 
     def validate(self, records: Sequence[Ranking] | None = None) -> None:
@@ -78,15 +66,12 @@ class JudgeBench:
 
 
 def _judged(row: Mapping[str, Any]) -> chosen.Judged:
-    """The responses stay in their order, which is that of people's scores."""
-    label, source = fields.text(row, "label"), fields.text(row, "source")
-    if label not in ("A>B", "B>A"):
-        raise DataError(f"field 'label': expected 'A>B' or 'B>A', got {label!r}")
-    used = ("response_A", "response_B")
-    return chosen.Judged(
-        responses=[fields.value(row, name) for name in used],
-        right=[label == "A>B", label == "B>A"],
+    source = fields.text(row, "source")
+    return chosen.pair(
+        row,
+        ("response_A", "response_B"),
+        "label",
+        ("A>B", "B>A"),
         subset=next((kind for start, kind in KINDS.items() if source.startswith(start)), source),
         id=fields.text(row, "pair_id"),
-        used=used,
     )

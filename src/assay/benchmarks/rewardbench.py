@@ -1,8 +1,10 @@
 """RewardBench (arXiv:2403.13787): is the chosen response scored above the rejected one?
 
 A section is the mean of its subsets weighted by the benchmark's own counts, in which `math-prm`
-weighs as much as all code; `score` is the mean of the four sections. Equal scores win nothing, as
-in the benchmark's own code. Left out: the preference test sets of the first paper.
+weighs as much as all code, and XSTest's two subsets have each other's counts; a subset that is not
+there is left out. `score` is the mean of the four sections and, where preference test sets of the
+first paper are there, of `prior_sets`, their plain mean, with half a section's weight: 2, 2, 2, 2
+and 1. Equal scores win nothing, as in the benchmark's own code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,15 +36,19 @@ SECTIONS: Final[Mapping[str, Mapping[str, int]]] = {
         "math-prm": 984, "hep-cpp": 164, "hep-go": 164, "hep-java": 164, "hep-js": 164,
         "hep-python": 164, "hep-rust": 164,
     },
+    "prior_sets": {"anthropic_helpful": 1, "anthropic_hhh": 1, "shp": 1, "summarize": 1},
 }  # fmt: skip
 """Subsets and their weights, as the benchmark's code has them."""
+SHARES: Final = {"prior_sets": 0.5}
+"""Weights of sections in `score`; others weigh 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardBench:
     """Accuracy on the pairs of RewardBench, by section and subset.
 
-    Ids are the subset and the row's own, such as math-prm/12. Subsets that no section has, of
+    Equal scores win nothing. Ids are the subset and the row's own, such as math-prm/12; rows
+    without a subset are of the one that their file is named after. Subsets that no section has, of
     people's own files, are measured by themselves.
     """
 
@@ -83,9 +89,13 @@ class RewardBench:
             if here:
                 sections[name] = {subset: w / total for subset, w in here.items()}
         parts = sections or {subset: {subset: 1.0} for subset in dict.fromkeys(subsets)}
+        shares = {name: SHARES.get(name, 1.0) for name in parts}
+        whole = sum(shares.values())
         asked = {
             self.headline: {
-                subset: w / len(parts) for part in parts.values() for subset, w in part.items()
+                subset: w * shares[name] / whole
+                for name, part in parts.items()
+                for subset, w in part.items()
             },
             **sections,
         }
@@ -97,7 +107,7 @@ class RewardBench:
         )
 
     def baselines(self, records: Sequence[Ranking]) -> dict[str, Estimate]:
-        """Random scores, the longest or shortest response, and the oracle, of the sections."""
+        """What needs no model, see `_chosen.baselines`, and the oracle, of the sections."""
         return chosen.baselines(
             lambda records, scores: self._means(records, scores, every=False), records, self.seed
         )
@@ -108,4 +118,4 @@ class RewardBench:
 
 
 def _judged(row: Mapping[str, Any]) -> chosen.Judged:
-    return chosen.chosen_and_rejected(row, fields.text(row, "subset"))
+    return chosen.chosen_and_rejected(row, fields.text(row, "subset") if "subset" in row else "")

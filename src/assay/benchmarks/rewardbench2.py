@@ -39,7 +39,8 @@ TIES: Final = {
 class RewardBench2:
     """Accuracy of the best of four, and the score of ties, on RewardBench 2.
 
-    Ids are the subset and the row's own, such as Math/12 and Ties/tied:3.
+    Equal best scores share the credit. Ids are the subset and the row's own, such as Math/12 and
+    Ties/tied:3.
     """
 
     data: tuple[str, ...] = ()
@@ -90,7 +91,7 @@ class RewardBench2:
         return found | chosen.means(credits, {name: {name: 1.0} for name in names}, **sampling)
 
     def baselines(self, records: Sequence[Ranking]) -> dict[str, Estimate]:
-        """Random scores, the longest or shortest response, and the oracle."""
+        """What needs no model, see `_chosen.baselines`, and the oracle."""
         return chosen.baselines(self.metrics, records, self.seed)
 
     def validate(self, records: Sequence[Ranking] | None = None) -> None:

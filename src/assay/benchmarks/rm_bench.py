@@ -32,7 +32,7 @@ LEVELS: Final = ("hard", "normal", "easy")
 class RMBench:
     """Accuracy on RM-Bench by domain and by how the styles differ.
 
-    Ids are the domain and the row's own.
+    Equal scores win nothing. Ids are the domain and the row's own.
     """
 
     data: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class RMBench:
         )  # fmt: skip
 
     def baselines(self, records: Sequence[Ranking]) -> dict[str, Estimate]:
-        """Random scores, the longest or shortest response, and the oracle."""
+        """What needs no model, see `_chosen.baselines`, and the oracle."""
         return chosen.baselines(self.metrics, records, self.seed)
 
     def validate(self, records: Sequence[Ranking] | None = None) -> None:

@@ -29,6 +29,9 @@ def meant(name: str, arguments: list[str]) -> tuple[str, list[str]]:
     first = arguments[0] if arguments else ""
     if name == "search" and first == "compare":
         return "compare", arguments[1:]
+    if name == "benchmark" and first == "typed-decisions":
+        # It is answered, not scored.
+        return "judge", ["decide", *arguments[1:]]
     if name == "eval" and first and not Path(first).exists():
         from assay import components
 

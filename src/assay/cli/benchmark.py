@@ -36,7 +36,8 @@ class Command(Compute, Generic[B]):
     `assay score` wrote, a published `prediction` of ProcessBench, or results of PRMBench's own
     programs."""
     save: Path | None = None
-    """File to write the scores to, as rows with `id` and `scores`."""
+    """File to write the scores to, as rows with `id` and `scores`; NAME_outputs.jsonl,
+    NAME_all.jsonl and NAME.json are written as RewardBench writes its results."""
     out: Path | None = None
     """Folder of the run, for benchmark.json, report.html and run.json."""
     fail_on: FailOn = ()

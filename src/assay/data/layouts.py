@@ -147,7 +147,7 @@ _TABLE: Final = {
     # Right and wrong responses
     "rewardbench-2": "prompt=prompt,right=chosen,wrong=rejected,id=id?",
     "rmb-best-of-n": (
-        "prompt=conversation_input,right=bestof.answer,wrong=loser_list.*.answer,id=bon_uid?"
+        "prompt=conversation_input,right=bon_best.answer,wrong=loser_list.*.answer,id=bon_uid?"
     ),
     # Graded and other single responses
     "alpaca-eval-outputs": "prompt=instruction,response=output,each.model=generator",

@@ -3,7 +3,7 @@
 * a number: `value`, `score` or `reward`;
 * a list: `scores`, `step_scores`, `rewards` or `steps`, with one number per step of the row's
   response, or one entry per response; `score_chosen` and `score_rejected` are such a list in two
-  parts;
+  parts, and so are `chosen` and `rejected` where they are numbers;
 * `prediction`: the index of the first wrong step, -1 where there is none (ProcessBench);
 * `scores` with `step_level_validity_labels`, or such scores (PRMBench), or with three probabilities
   per step (ReasonEval);
@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl
 from assay.data import fields, sources
 from assay.data.lines import Bad, Row
 from assay.errors import ConfigError, DataError
-from assay.types import Group, Preference, Response, Score, Unscored
+from assay.types import Group, Preference, Ranking, Response, Score, Unscored
 
 __all__ = ["Scores", "file_of", "id_of", "of_one", "of_prompt", "parsed", "rows_of"]
 
@@ -61,7 +61,7 @@ def rows_of(path: str | Path) -> Iterator[Row]:
             if isinstance(row, Bad):
                 with row.raw:
                     raise DataError(f"{row.where}: {row.error}")
-            rows.append(_named_anew(row, names) if names else row)
+            rows.append(_named_anew(row, names) if names else _of_sides(row))
         # Of a table, a row has no column whose cell is empty or null.
         there = {key for row in rows if row.raw is None for key in row.value} & set(KNOWN)
         rows = [
@@ -82,6 +82,21 @@ def _named_anew(row: Row, names: Mapping[str, str]) -> Row:
     ids = set(IDS) if "id" in names else set()
     kept = {key: value for key, value in row.value.items() if key not in known | ids}
     return replace(row, value=kept | {key: row.value.get(name) for key, name in names.items()})
+
+
+def _of_sides(row: Row) -> Row:
+    """Return a row {chosen, rejected} of numbers under the names of scores."""
+    sides = {"score_chosen": row.value.get("chosen"), "score_rejected": row.value.get("rejected")}
+    if {"chosen", "rejected"} <= row.value.keys() and all(map(_numeric, sides.values())):
+        return replace(row, value=sides | row.value)
+    return row
+
+
+def _numeric(value: object) -> bool:
+    """Tell scores from texts of responses."""
+    if isinstance(value, list):
+        return all(map(_numeric, value))
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def _turned(row: Row) -> list[Row]:
@@ -179,7 +194,12 @@ def _listed(row: dict[str, Any], group: Group | None = None) -> Any:
     if isinstance(group, Preference) and group.prefer < 0.5:
         sides.reverse()
     values = chain.from_iterable(sides)
-    return [*chain.from_iterable(x if isinstance(x, list) else [x] for x in values)] or None
+    found = [*chain.from_iterable(x if isinstance(x, list) else [x] for x in values)]
+    if isinstance(group, Ranking) and len(found) == len(group.grades) and {*group.grades} == {0, 1}:
+        # Right responses need not come first in the data.
+        order = sorted(range(len(found)), key=lambda i: -group.grades[i])
+        found = [x for _, x in sorted(zip(order, found, strict=True))]
+    return found or None
 
 
 def _decided(judgments: list[Any]) -> list[int] | None:

@@ -11,10 +11,10 @@ from assay.data.records import cluster_key
 from assay.errors import DataError
 from assay.evaluation.report import Report
 from assay.questions import Confidence, Distribution, Question, confidence
-from assay.stats import Estimate
+from assay.stats import Covered, Estimate
 from assay.types import Unscored
 
-__all__ = ["Covered", "brier", "coverage", "divergence", "evaluate"]
+__all__ = ["brier", "coverage", "divergence", "evaluate"]
 
 CLIP: Final = 1e-9
 THRESHOLDS: Final = tuple(i / 10 for i in range(10))
@@ -60,22 +60,23 @@ def evaluate(
 ) -> Report:
     """Measure answers to the questions of records, clustered by state.
 
-    Metrics: accuracy (also by kind of question), kl, brier, exact (all questions of a state right),
-    ece of the top probability against being right, and ece_soft of it against gold's own
-    probability for that option, which is the calibration that soft gold asks for; bins are of equal
-    width, pooled over all questions. Baselines: uniform answers and, with records to train on, the
-    mean gold of the same question there. Raises `DataError` where shapes disagree, or no gold is
-    known.
+    Metrics: accuracy, kl, brier, ece of the top probability against being right, and ece_soft of
+    it against gold's own probability for that option, which is the calibration that soft gold asks
+    for; bins are of equal width, and of equal counts in ece_equal_count. These are of all questions
+    and, after a slash, of each kind; exact is of states whose questions are all right. Baselines:
+    uniform answers and, with records to train on, the mean gold of the same question there. Raises
+    `DataError` where shapes disagree, or no gold is known.
     """
     rows = list(_rows(records, answers))
     if not rows:
         raise DataError("no question has a gold answer; there is nothing to evaluate")
     ids = [cluster_key(record.prompt) for record in records]
     prior = _prior(train)
-    metrics = _metrics(rows, ids, bins)
+    metrics = {**_metrics(rows, ids, bins), "exact": _exact(rows, ids)}
     for kind in ("predicate", "choice", "score"):
         if some := [row for row in rows if row.question.kind == kind]:
-            metrics[f"accuracy/{kind}"] = _mean(some, ids, credit)
+            of_kind = _metrics(some, ids, bins)
+            metrics |= {f"{name}/{kind}": estimate for name, estimate in of_kind.items()}
     baselines = _measured([_instead(row, _uniform(row.question)) for row in rows], ids, "uniform")
     if train:
         means = [_instead(row, prior.get(_key(row.question))) for row in rows]
@@ -85,7 +86,23 @@ def evaluate(
         " published numbers differ in this",
         "accuracy counts the likeliest option of gold as the right one, however likely it is",
     ]
-    return Report(kind="decisions", metrics=metrics, baselines=baselines, notes=notes)
+    good = _scored(rows)
+    tops = [max(found.probabilities) for _, found in good]
+    right = [credit(row.gold, found) for row, found in good]
+    chosen = stats.selective(
+        tops,
+        right,
+        clusters=[ids[row.record] for row, _ in good],
+        unscored=len(rows) - len(good),
+    )
+    return Report(
+        kind="decisions",
+        metrics=metrics | {"aurc": chosen.aurc, "aurc_excess": chosen.excess},
+        baselines=baselines | {"aurc/random": chosen.random, "aurc/oracle": chosen.oracle},
+        reliability=stats.reliability(tops, right, bins, binning="equal-width"),
+        selective=chosen.curve,
+        notes=notes,
+    )
 
 
 def _rows(records: Sequence[Decisions], answers: Answers) -> Iterator[_Row]:
@@ -135,15 +152,14 @@ def _metrics(rows: Sequence[_Row], ids: Sequence[Hashable], bins: int) -> dict[s
         "clusters": [ids[row.record] for row, _ in good],
         "unscored": len(rows) - len(good),
         "bins": bins,
-        "binning": "equal-width",
     }
     right = [credit(row.gold, found) for row, found in good]
     soft = [row.gold.probabilities[found.top] for row, found in good]
     return {
         **_measured(rows, ids, ""),
-        "exact": _exact(rows, ids),
-        "ece": stats.ece(tops, right, **how),
-        "ece_soft": stats.ece(tops, soft, **how),
+        "ece": stats.ece(tops, right, binning="equal-width", **how),
+        "ece_equal_count": stats.ece(tops, right, binning="equal-count", **how),
+        "ece_soft": stats.ece(tops, soft, binning="equal-width", **how),
     }
 
 
@@ -188,18 +204,6 @@ def _prior(train: Sequence[Decisions]) -> Mapping[Hashable, Distribution]:
 def _mixed(some: Sequence[Distribution]) -> Distribution:
     sums = [math.fsum(ps) for ps in zip(*(one.probabilities for one in some), strict=True)]
     return Distribution(probabilities=tuple(p / math.fsum(sums) for p in sums))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Covered:
-    """A point of a confidence-coverage curve."""
-
-    threshold: float
-    """Least confidence that is accepted."""
-    share: Estimate
-    """Accepted questions among all; one without an answer is not accepted."""
-    accuracy: Estimate
-    """Of the accepted ones; NaN where there is none."""
 
 
 def coverage(

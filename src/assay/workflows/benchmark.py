@@ -45,7 +45,8 @@ def benchmark(
     name: such as "processbench", or a benchmark with settings of its own. scorer: a word (see
     `load_scorer`) or an object; or scores: a file of scores that exist, such as one {"id",
     "scores"} per line (see `assay.data.scores`). data: the benchmark's files. save: file
-    to write the scores to. out: folder for benchmark.json, report.html and run.json. settings:
+    to write the scores to, in RewardBench's layout where it is named so (see
+    `benchmarks.write_scores`). out: folder for benchmark.json, report.html and run.json. settings:
     what `run.json` holds; None is this call.
 
     Raises `ConfigError` unless one of scorer and scores is given, `DataError` where the records and
@@ -103,6 +104,11 @@ def benchmark_of(
     """The benchmark of a name, over these files; a benchmark is returned as it is."""
     if not isinstance(name, str):
         return name
+    if name == "typed-decisions":
+        raise ConfigError(
+            "typed-decisions is answered, not scored; measure an answerer on it with"
+            ' assay.judge(data, judge=ANSWERER, how="decide", out=FOLDER)'
+        )
     files = (data,) if isinstance(data, (str, Path)) else tuple(data)
     made: Benchmark[Any] = components.load("benchmarks", name)(data=tuple(map(str, files)))
     return made

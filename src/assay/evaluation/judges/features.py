@@ -10,7 +10,7 @@ import numpy as np
 from assay.stats.intervals import Array
 from assay.types import Response
 
-__all__ = ["MEANINGS", "columns", "has_list", "has_markdown"]
+__all__ = ["MEANINGS", "columns", "has_list", "has_markdown", "markdown"]
 
 FENCED: Final = re.compile(r"^(```|~~~).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 LISTED: Final = re.compile(r"^[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
@@ -35,6 +35,12 @@ def has_list(text: str) -> bool:
 def has_markdown(text: str) -> bool:
     """Return whether there is a header, bold text or a table, code apart."""
     return MARKED.search(FENCED.sub("", text)) is not None
+
+
+def markdown(text: str) -> int:
+    """Count items of lists, headers, bold texts and rows of tables, code apart."""
+    shown = FENCED.sub("", text)
+    return len(LISTED.findall(shown)) + len(MARKED.findall(shown))
 
 
 def columns(responses: Sequence[Response], own: Collection[str] = ()) -> dict[str, Array]:
