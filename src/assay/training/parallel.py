@@ -201,8 +201,11 @@ def _fail(world: World, store: Any, error: Exception) -> NoReturn:
             (why or f"another of the {world.size} processes was lost")
             + "; the same command again goes on from the last checkpoint"
         ) from error
-    if not world.leader and _heard(store, 0, PATIENCE) is not None:
-        raise SystemExit(2) from error
+    if not world.leader:
+        heard = _heard(store, 0, PATIENCE) is not None
+        # Where nothing can be written, the leader is gone, and what failed was not its loss.
+        if heard or (not lost and not _tell(store, world.rank, str(error))):
+            raise SystemExit(2) from error
     if lost:
         raise BackendError(
             f"process {world.rank} of {world.size} lost the leader; the same command again goes on"
@@ -211,12 +214,13 @@ def _fail(world: World, store: Any, error: Exception) -> NoReturn:
     raise error
 
 
-def _tell(store: Any, rank: int, line: str) -> None:
+def _tell(store: Any, rank: int, line: str) -> bool:
+    """Say how a process ends; false where who holds what all write to is gone."""
     try:
         store.set(f"failed/{rank}", line)
-    # Who holds what all write to may be gone.
     except RuntimeError:
-        return
+        return False
+    return True
 
 
 def _heard(store: Any, rank: int, wait: timedelta) -> str | None:
