@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 import assay
+from assay.answerers.ledger import Ledger
 from assay.audit.card import Card
 from assay.audit.exports import markdown, sarif
 from assay.audit.paired import compared
@@ -17,7 +18,9 @@ from assay.errors import ConfigError, DataError
 from assay.protocols import Judge
 from assay.questions import Comparison
 from assay.scorers.function import Called
-from assay.types import Group, Preference, Prompt, Response, StepLabels, Unscored
+from assay.types import Group, Preference, Prompt, Response, Score, StepLabels, Unscored
+from assay.workflows._folder import opened
+from assay.workflows._judging import ask_kept
 from assay.workflows.audit import audit, compare_audits
 from tests.audit.test_run import noise, pairs
 
@@ -197,3 +200,22 @@ def test_it_is_a_function_and_a_package() -> None:
     import assay.audit.run as module
 
     assert callable(module.probe)
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_what_a_model_refuses_is_asked_again_only_where_that_may_help(
+    tmp_path: Path, final: bool
+) -> None:
+    groups = [Group(prompt=Prompt.of("a"), responses=(Response.of("b"),))]
+    asked = []
+
+    def ask(some: Sequence[Group]) -> list[list[Score | Unscored]]:
+        asked.extend(some)
+        return [[Unscored(reason="too long")] for _ in some]
+
+    for _ in range(2):
+        with opened(tmp_path / "run", {}, "audit") as run, Ledger(None) as ledger:
+            kind = list[Score | Unscored]
+            said = ask_kept(run, "model", groups, ask, kind, chunk=8, ledger=ledger, final=final)
+        assert said == [[Unscored(reason="too long")]]
+    assert len(asked) == (1 if final else 2)

@@ -1,7 +1,7 @@
 """What an audit asks a scorer, kept and counted."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from assay.answerers.ledger import Ledger
 from assay.audit.card import Cost
@@ -42,6 +42,8 @@ class Counted:
             chunk=CHUNK,
             ledger=self._paid,
             what="audit",
+            # What a model in this process refuses, it refuses again.
+            final=_encoder(scorer) is not None,
         )
 
     def cost(self, seconds: float) -> Cost:
@@ -55,9 +57,14 @@ class Counted:
         )
 
 
+def _encoder(scorer: Scorer) -> Any:
+    """The layout of a model in this process; None of other scorers."""
+    return getattr(getattr(getattr(scorer, "scorer", scorer), "model", None), "encoder", None)
+
+
 def _naive(scorer: Scorer, groups: Sequence[Group]) -> int:
     """Tokens of each response with its prompt on its own; 0 where the scorer has no layout."""
-    encoder = getattr(getattr(getattr(scorer, "scorer", scorer), "model", None), "encoder", None)
+    encoder = _encoder(scorer)
     if encoder is None:
         return 0
     from assay.models.laid_out import laid_out

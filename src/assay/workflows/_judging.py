@@ -36,6 +36,7 @@ def ask_kept(
     chunk: int,
     ledger: Ledger,
     what: str = "judge",
+    final: bool = False,
     each: Callable[[Iterable[tuple[int, Sequence[T]]]], Iterator[tuple[int, Any]]] | None = None,
 ) -> list[A]:
     """Return what is said of each item, in order; what is kept in the run is not asked again.
@@ -43,7 +44,8 @@ def ask_kept(
     by: name of the judge, under which it is kept. kind: type of what is said, for reading it back.
     each: instead of `ask`, yields the place of each part of the items and what is said of it, in
     any order.
-    What is `Unscored`, or has a part that is, is not kept: the next run asks again.
+    What is `Unscored`, or has a part that is, is not kept, and the next run asks again; unless it
+    is `final`: what would be said again.
     """
     from assay.console.progress import progress
 
@@ -69,7 +71,7 @@ def ask_kept(
             said = dict(zip(parts[place], answers, strict=True))
             found |= said
             if journal is not None:
-                good = [(key, one) for key, one in said.items() if not _unscored(one)]
+                good = [(key, one) for key, one in said.items() if final or not _unscored(one)]
                 # One wait for the disk.
                 journal.append(
                     *({"key": key, "said": of.dump_python(one, mode="json")} for key, one in good)
