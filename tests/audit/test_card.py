@@ -207,7 +207,7 @@ def test_what_a_model_refuses_is_asked_again_only_where_that_may_help(
     tmp_path: Path, final: bool
 ) -> None:
     groups = [Group(prompt=Prompt.of("a"), responses=(Response.of("b"),))]
-    asked = []
+    asked: list[Group] = []
 
     def ask(some: Sequence[Group]) -> list[list[Score | Unscored]]:
         asked.extend(some)
