@@ -1,5 +1,5 @@
 """What a plan says of memory, beside what runs take: peak resident memory less what the process
-held before there was a model, each case in a process of its own.
+held before there was a model, each case in a process of its own (Linux).
 
     python -m experiments.plan_memory                      # three sizes, seven ways: some minutes
     python -m experiments.plan_memory --sizes 12m --json
@@ -11,12 +11,14 @@ glibc's is told to give back at once.
 """
 
 import argparse
+import ctypes
+import gc
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -110,12 +112,17 @@ def measured(size: str, way: str, arguments: argparse.Namespace) -> dict[str, An
     use = Use(
         **{"trains": True, "tokens": arguments.tokens, "length": arguments.length} | WAYS[way]
     )
-    planned = footprint(shape(size), use).total
     warm_up(use)
     # Everything that a first model brings with it is there.
-    before = peak()
+    before = at_rest()
     run(model(size, use), use, arguments.plain)
-    return {"size": size, "way": way, "planned": planned, "measured": peak() - before}
+    taken = peak() - before
+    return {
+        "size": size,
+        "way": way,
+        "planned": footprint(shape(size), use).total,
+        "measured": taken,
+    }
 
 
 def shape(size: str) -> Any:
@@ -188,9 +195,23 @@ def warm_up(use: Use) -> None:
     run(model("tiny", few), few, plain=False)
 
 
+def at_rest() -> int:
+    """Bytes that the process holds, what it can give back given back; its peak begins anew."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
+
+
 def peak() -> int:
-    """Most bytes that the process has held so far."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Most bytes that the process has held since it was at rest."""
+    return resident("VmHWM")
+
+
+def resident(what: str) -> int:
+    """A number of `/proc/self/status`, in bytes: Linux has it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(what))
 
 
 if __name__ == "__main__":

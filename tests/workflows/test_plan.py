@@ -16,12 +16,14 @@ SMALL = Train(model="135m", dtype="float32", micro_tokens=512, prompt=64, respon
 def test_time_and_money_of_a_measured_speed() -> None:
     job = replace(SMALL, records=1_000_000, gpus=4, tokens_per_second=10_000.0, price=3.0)
     found = plan(job)
-    # A pair is 64 + 2 x 64 tokens: its prompt is read once.
+    # A pair is twice 64 + 64 tokens: where weights are cut among GPUs a prompt is read twice.
     (part,) = found.parts
-    assert part.tokens == 192e6
-    assert part.seconds == pytest.approx(192e6 / 40_000)
-    assert found.gpu_hours * 3.0 == pytest.approx(16.0)
-    assert "money: 16.00" in str(found)
+    assert part.tokens == 256e6
+    assert part.seconds == pytest.approx(256e6 / 40_000)
+    assert found.gpu_hours * 3.0 == pytest.approx(256e6 / 10_000 / 3600 * 3)
+    assert "money: 21.33" in str(found)
+    (alone,) = plan(replace(job, gpus=1)).parts
+    assert alone.tokens == 192e6
     assert "given" in part.source
 
 

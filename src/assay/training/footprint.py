@@ -9,7 +9,7 @@ allocator cannot use are not counted.
 
 import weakref
 from copy import deepcopy
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -73,16 +73,18 @@ class Footprint:
 class _Traced:
     """Bytes of a network of some layers."""
 
-    weights: int
-    trained: int
+    weights: float
+    trained: float
     """Bytes of the weights that are trained, as many as of their gradients."""
-    optimiser: int
+    optimiser: float
     largest: int
     """Numbers in the largest trained tensor in bf16."""
-    layers: int
+    layers: float
     """Most bytes beside weights and gradients while layers are run, or run back."""
-    table: int
+    table: float
     """The same while the table of tokens gets its gradient."""
+    a_layer: float = 0.0
+    """Bytes of one layer's weights."""
 
 
 def footprint(config: Any, use: Use) -> Footprint:
@@ -92,12 +94,30 @@ def footprint(config: Any, use: Use) -> Footprint:
     looks at them: its activations are not known.
     """
     layers = int(config.get_text_config().num_hidden_layers)
+    held = _of_all(config, use, layers)
+    # What FSDP gathers for autocast is in bf16 already, and no copies of it are made.
+    halved = use.ranks > 1 and use.autocast and use.dtype == "float32"
+    run = _of_all(config, replace(use, dtype="bfloat16"), layers) if halved else held
+    return Footprint(
+        weights=held.weights / use.ranks,
+        gathered=0.0 if use.ranks == 1 else 2 * run.a_layer + held.weights - layers * held.a_layer,
+        gradients=held.trained / use.ranks,
+        optimiser=held.optimiser / use.ranks,
+        activations=max(run.layers, run.table, UPDATE[use.bf16_update] * held.largest / use.ranks),
+    )
+
+
+def _of_all(config: Any, use: Use, layers: int) -> "_Traced":
+    """Bytes of all layers, from those of two and of four: they are alike."""
+    # Ranks change nothing of what is traced.
+    use = replace(use, ranks=1)
     few = _traced(_Key(config), use, min(2, layers))
-    more = _traced(_Key(config), use, min(4, layers)) if layers > 2 else few
-    a_layer = (more.weights - few.weights) / 2
-    rest = few.weights - min(2, layers) * a_layer
-    weights, trained, optimiser, activations = (
-        a + (b - a) / 2 * (layers - min(2, layers))
+    if layers <= 2:
+        return few
+    more = _traced(_Key(config), use, min(4, layers))
+    times = (layers - 2) / (min(4, layers) - 2)
+    weights, trained, optimiser, peak = (
+        a + (b - a) * times
         for a, b in (
             (few.weights, more.weights),
             (few.trained, more.trained),
@@ -105,13 +125,14 @@ def footprint(config: Any, use: Use) -> Footprint:
             (few.layers, more.layers),
         )
     )
-    update = UPDATE[use.bf16_update] * few.largest / use.ranks
-    return Footprint(
-        weights=weights / use.ranks,
-        gathered=0.0 if use.ranks == 1 else 2 * a_layer + rest,
-        gradients=trained / use.ranks,
-        optimiser=optimiser / use.ranks,
-        activations=max(activations, few.table, update),
+    a_layer = (weights - few.weights) / (layers - 2)
+    return replace(
+        few,
+        weights=weights,
+        trained=trained,
+        optimiser=optimiser,
+        layers=peak,
+        a_layer=a_layer,
     )
 
 
@@ -210,11 +231,11 @@ def _bytes(tensors: list[Any]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-class _Alive(TorchDispatchMode):
+class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Count the bytes that operations make, for as long as they live; those of `held` apart."""
 
     def __init__(self, held: list[Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now, self.most, self.most_at_table = 0, 0, 0
         self._sizes = {tensor.untyped_storage()._cdata: 0 for tensor in held}
         self._at_table = False

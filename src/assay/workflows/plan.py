@@ -239,7 +239,10 @@ def _length(job: Any) -> int:
 
 
 def _unique(job: Any) -> int:
-    """Tokens of a record, a shared prompt counted once."""
+    """Tokens of a record, a shared prompt counted once where it is computed once."""
+    if isinstance(job, Train) and job.gpus > 1:
+        # Weights in parts are not shared over (`training.sharding`).
+        return job.responses * _length(job)
     return int(job.prompt + getattr(job, "responses", 1) * job.response)
 
 
@@ -433,6 +436,8 @@ def _lines(found: Plan) -> Iterator[str]:
         yield "what would fit:" if found.remedies else "nothing that was tried fits"
         yield from (f"  {remedy}" for remedy in found.remedies)
         return
+    if isinstance(job, Rl) and job.gpus > 1:
+        yield "`assay rl` runs in one process: this is what a trainer on several GPUs would take"
     for part in found.parts:
         hours = part.seconds / 3600
         yield f"{part.what}: {part.tokens:,.0f} tokens, {hours:,.2f} h ({part.source})"
