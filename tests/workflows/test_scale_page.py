@@ -8,7 +8,7 @@ import pytest
 from assay import cli
 
 PAGE = Path(__file__).parents[2] / "docs" / "explain" / "scale.md"
-SHOWN = re.compile(r"```\n((?:assay plan .*\n)+)```\n\n```text\n(.*?)\n```", re.DOTALL)
+SHOWN = re.compile(r"```\n((?:assay plan [^\n]*\n)+)```\n\n```text\n(.*?)\n```", re.DOTALL)
 
 
 def test_every_plan_is_what_its_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
