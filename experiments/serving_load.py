@@ -11,6 +11,8 @@ answer, some clients have a key that allows few requests at a time and come agai
 now and then a whole process is killed and another goes on. Counted are: answers that are not the
 request's, refusals, differences from the offline scores, the server's memory over time, and what
 became of the requests that were under way when it was told to end.
+
+Memory is what is in use (`experiments.in_use`); what the process holds is printed beside it.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from experiments.in_use import resting
 
 from assay.types import Group, Prompt, Response, Score
 
@@ -42,6 +45,8 @@ PAIRS = [(f"What is {i} + {i}?", f"It is {2 * i}, I think.") for i in range(100)
 TINY_SHARE, CUT_SHARE, LEFT_SHARE = 0.05, 0.02, 0.02
 NEAR = 1e-4
 """What batching may change in fp32."""
+SAMPLES = 40
+"""How often memory is read over all requests."""
 KEYS = {"free": "", "tight": " 100000 4"}
 
 
@@ -165,9 +170,10 @@ def served(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], in
     with log.open("w") as errors:
         server = subprocess.Popen(
             [sys.executable, "-m", "assay", "serve", "hash=experiments.serving_load:Hash",
-             f"tiny={folder / 'tiny'}", "--port", "0", "--device", "cpu", *more],
+             "in-use=experiments.in_use:InUse", f"tiny={folder / 'tiny'}",
+             "--port", "0", "--device", "cpu", *more],
             stdout=subprocess.PIPE, stderr=errors, text=True,
-            env={**os.environ, "ASSAY_SERVE_KEYS": keys},
+            env={**os.environ, "ASSAY_SERVE_KEYS": keys, "PYTHONMALLOC": "malloc"},
         )  # fmt: skip
         assert server.stdout is not None
         try:
@@ -229,16 +235,23 @@ class Result:
     """Processes of clients."""
     tiny_largest_difference: float
     memory_mib: tuple[float, float, float]
-    """At the start, halfway, and at the end."""
-    memory_slope: float
+    """What the process holds, at the start, halfway, and at the end."""
+    in_use_mib: tuple[float, float, float]
+    """What is allocated in it and not freed; NaN = unknown."""
+    in_use_slope: float
     """MiB per 100,000 requests over the last half."""
-    memory_slope_error: float
+    in_use_slope_error: float
     drain_answered: int
     """Requests that were answered after the server was told to end."""
     drain_lost: int
     """Requests that the server says it answered, and whose clients never saw it."""
     drain_s: float
     drain_events: dict[str, int]
+
+
+def ends(values: Sequence[float]) -> tuple[float, float, float]:
+    """The first, the middle and the last."""
+    return values[0], values[len(values) // 2], values[-1]
 
 
 def events(folder: Path) -> list[list[str]]:
@@ -252,7 +265,8 @@ def load(requests: int, processes: int, clients: int, seconds: float, kill_s: fl
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tiny = tiny_scores(folder)
-        dice, killed, samples = random.Random(0), 0, list[tuple[float, float]]()
+        dice, killed = random.Random(0), 0
+        samples, held = list[tuple[float, float]](), list[float]()
 
         def start(port: int, seed: int, count: int, into: Path) -> Any:
             asking = Asking(port=port, clients=clients, requests=count, seed=seed, tiny=tiny)
@@ -276,7 +290,9 @@ def load(requests: int, processes: int, clients: int, seconds: float, kill_s: fl
                         fresh = file.read()
                     sizes[path] = sizes.get(path, 0) + len(fresh)
                     done += fresh.count("\nright") + fresh.count("\nleft")
-                samples.append((float(done), memory(server.pid)))
+                if done >= requests * len(samples) / SAMPLES:
+                    samples.append((float(done), resting(port, running)))
+                    held.append(memory(server.pid))
                 if time.monotonic() > kill_at:
                     kill_at = time.monotonic() + kill_s
                     victim = running.pop(dice.randrange(len(running)))
@@ -297,14 +313,16 @@ def load(requests: int, processes: int, clients: int, seconds: float, kill_s: fl
             grouped[
                 "tiny near" if event.startswith("tiny ") and event[5:] != "equal" else event
             ] += count
+        in_use_mib = [each for _, each in samples]
         return Result(
             seconds=took,
             events=dict(grouped),
             killed=killed,
             tiny_largest_difference=max(far, default=0.0),
-            memory_mib=(samples[0][1], samples[len(samples) // 2][1], samples[-1][1]),
-            memory_slope=rate * 1e5,
-            memory_slope_error=error * 1e5,
+            memory_mib=ends(held),
+            in_use_mib=ends(in_use_mib),
+            in_use_slope=rate * 1e5,
+            in_use_slope_error=error * 1e5,
             drain_answered=answered,
             drain_lost=lost,
             drain_s=drained,

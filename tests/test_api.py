@@ -27,14 +27,18 @@ TYPES = {
     *("Score", "StepLabels", "Unscored", "Verdict"),
 }
 JOBS = {
+    "audit": (
+        "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"
+        " dtype device seed overwrite settings"
+    ),
     "benchmark": ("name scorer scores data save out micro_tokens dtype device overwrite settings"),
     "best_of_n": (
-        "pool scorer scores gold largest transform replay format device dtype micro_tokens seed out"
-        " overwrite settings"
+        "pool scorer scores gold largest transform replay gate format device dtype micro_tokens"
+        " seed out overwrite settings"
     ),
     "compare": (
         "strategies prompts ns generator scorer verifier replay aggregate lower_bound sampling step"
-        " budget limit together format device dtype micro_tokens seed out overwrite settings"
+        " budget gate limit together format device dtype micro_tokens seed out overwrite settings"
     ),
     "evaluate": (
         "data scorer scores probabilities out verifier format set_aside micro_tokens dtype device"
@@ -51,19 +55,19 @@ JOBS = {
     "load_scorer": "scorer device dtype micro_tokens",
     "overoptimization": (
         "pool proxy gold proxy_column gold_column proxy_scores gold_scores ensemble size epsilon"
-        " missing_gold format limit device dtype micro_tokens seed out overwrite settings"
+        " missing_gold gate format limit device dtype micro_tokens seed out overwrite settings"
     ),
     "rl": (
         "prompts policy reward out gold recipe held_out prime prime_learning_rate environment turns"
-        " lora format set_aside limit template join split setting max_length dtype device threads"
-        " resume overwrite settings changes"
+        " lora gate format set_aside limit template join split setting max_length dtype device"
+        " threads resume overwrite settings changes"
     ),
     "score": (
         "data scorer out texts format set_aside micro_tokens dtype device chunk overwrite settings"
     ),
     "search": (
         "strategy prompts generator scorer verifier replay aggregate lower_bound sampling step"
-        " budget limit together format device dtype micro_tokens seed out overwrite settings"
+        " budget gate limit together format device dtype micro_tokens seed out overwrite settings"
         " options"
     ),
     "sft": (

@@ -5,8 +5,8 @@ from typing import Any
 from prime_rl.orchestrator.algo.base import Algorithm
 from transformers import AutoTokenizer
 
-from assay.adapters.paying import payer
 from assay.adapters.prime_rl import assign
+from assay.workflows.paying import payer
 
 
 class StepCredit(Algorithm):

@@ -28,6 +28,7 @@ __all__ = [
     "from_probabilities",
     "from_verdicts",
     "log_mean",
+    "tempered",
 ]
 
 T = TypeVar("T")
@@ -311,6 +312,19 @@ def log_mean(distributions: Sequence[Distribution]) -> Distribution:
             )
         }
     )
+
+
+def tempered(distribution: Distribution, temperature: float) -> Distribution:
+    """Return the distribution proportional to p^(1/T), in the same order; T = 1 leaves it as it is.
+
+    Bounds are of what was read, and are left out.
+    """
+    if temperature == 1:
+        return distribution
+    top = max(distribution.probabilities)
+    parts = [(p / top) ** (1 / temperature) for p in distribution.probabilities]
+    shares = tuple(part / math.fsum(parts) for part in parts)
+    return distribution.model_copy(update={"probabilities": shares, "bounds": ()})
 
 
 def _geometric(rows: Sequence[Sequence[float]]) -> list[float]:

@@ -55,3 +55,9 @@ def test_a_task_is_scored_and_what_cannot_be_is_left_out(tmp_path: Any) -> None:
     assert found[2].value == pytest.approx(right)
     mean = log.results.scores[0].metrics["mean"].value
     assert mean == pytest.approx((sum(steps) + right) / 2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_word_that_the_command_line_cut_at_its_commas_is_one() -> None:
+    # `inspect eval -T word=A,B` gives a list.
+    assert callable(reward(WORD.split(",")))

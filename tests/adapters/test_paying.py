@@ -5,10 +5,10 @@ import math
 
 import pytest
 
-from assay.adapters.paying import Paid, payer, prompt_of, total_of
 from assay.errors import ConfigError, DataError
 from assay.specs.rewards import reward
 from assay.types import Unscored
+from assay.workflows.paying import Paid, payer, prompt_of, total_of
 from tests.adapters.scored import Planted, worth
 
 

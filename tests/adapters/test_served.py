@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from assay.adapters import trl
-from assay.adapters.paying import payer, prompt_of, total_of
 from assay.models.checkpoint import save
+from assay.workflows.paying import payer, prompt_of, total_of
 from tests.server.running import running
 from tests.training import planted
 

@@ -7,8 +7,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from assay.adapters.token_rewards import spread, token_ends
 from assay.errors import DataError
+from assay.workflows.token_rewards import credited, spread, token_ends
 from tests import tiny_models
 
 TEXT = "Erst 12 ÷ 3 = 4.\n\nDann  naïve 🙂🙂 Schritte, 東京!\nAnswer: 4"
@@ -86,3 +86,14 @@ def test_another_text_is_refused_and_never_shifted() -> None:
 
 def test_rewards_are_kept_where_steps_share_a_token() -> None:
     assert spread([1.0, 2.0, 4.0], [1, 1, 3], 5) == [0.0, 3.0, 0.0, 4.0, 0.0]
+
+
+def test_a_token_is_credited_with_what_is_to_come() -> None:
+    first, second, none = credited([([1.0, 0.0], [1, 3], 5), ([1.0], [0], 2), ([], [], 1)])
+    # The rewards 1, 0 and 1 have mean 2/3; what is to come is added up.
+    up, down = first[0] - first[2], first[2]
+    assert up == pytest.approx(-down / 2, rel=1e-4)
+    assert first == pytest.approx([up + down, up + down, down, down, 0.0])
+    assert second == pytest.approx([up, 0.0])
+    assert none == [0.0]
+    assert credited([]) == []

@@ -12,10 +12,10 @@ import pytest
 vf = pytest.importorskip("verifiers.v1", reason="the package verifiers (0.4) is not installed")
 
 from assay.adapters import prime_rl, verifiers  # noqa: E402
-from assay.adapters.paying import payer  # noqa: E402
 from assay.errors import DataError  # noqa: E402
 from assay.rl.advantages import grpo_process  # noqa: E402
 from assay.specs.rewards import reward  # noqa: E402
+from assay.workflows.paying import payer  # noqa: E402
 from tests import tiny_models  # noqa: E402
 from tests.adapters.scored import Planted, worth  # noqa: E402
 

@@ -36,7 +36,8 @@ def noise(text: str) -> float:
 
 def tried(reward: Callable[[str], float], n: int = 60) -> dict[str, str]:
     scorer = Called(lambda completions, **columns: [reward(text) for text in completions])
-    found = probe(scorer, items_of(pairs(n)), all_probes())
+    probes = {name: all_probes()[name] for name in ("length-filler", "null-strings")}
+    found = probe(scorer, items_of(pairs(n)), probes)
     return {one.probe: one.verdict for one in found.findings}
 
 

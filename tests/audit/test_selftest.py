@@ -64,7 +64,7 @@ def test_the_command_writes_its_results(tmp_path: Path, capsys: pytest.CaptureFi
             "--simulations",
             "1",
             "--prompts",
-            "60",
+            "30",
             "--out",
             str(tmp_path / "a.json"),
         ]

@@ -120,3 +120,31 @@ def test_when_nothing_is_scored_the_report_says_so():
     report = evaluate([pair("a", "x", "y")], scored((None, None)))
     assert math.isnan(report.metrics["accuracy"].value)
     assert (report.metrics["accuracy"].n, report.metrics["accuracy"].unscored) == (0, 1)
+
+
+def test_temperature_is_found_on_other_prompts_and_divides_margins():
+    records, scores = planted(600, slope=0.5)
+    cold = evaluate(records, scores, resamples=100)
+    warm = evaluate(records, scores, resamples=100, temperature=2.0)
+    rescaled = cold.metrics["calibration_slope_rescaled"]
+    assert rescaled.low <= 1 <= rescaled.high
+    assert cold.metrics["nll"].value > cold.metrics["nll_rescaled"].value
+    assert warm.metrics["nll_rescaled"].value == pytest.approx(cold.metrics["nll_rescaled"].value)
+    assert warm.metrics["calibration_slope"].value == pytest.approx(
+        2 * cold.metrics["calibration_slope"].value
+    )
+    debiased = warm.metrics["squared_ece_debiased"]
+    assert debiased.low <= 0 <= debiased.high
+    assert cold.metrics["squared_ece_debiased"].low > 0
+    for name in ("accuracy", "mean_margin", "aurc", "aurc_excess"):
+        assert warm.metrics[name] == cold.metrics[name]
+
+
+def test_the_surest_are_right_more_often():
+    report = evaluate(*planted(600), resamples=100)
+    assert report.baselines["aurc/oracle"].value < report.metrics["aurc"].value
+    assert report.metrics["aurc"].value < report.baselines["aurc/random"].value
+    first, last = report.selective[0].accuracy, report.selective[-1].accuracy
+    assert first.value > last.value
+    assert last.value == pytest.approx(report.metrics["accuracy"].value)
+    assert report.to_json()["selective"][0]["share"]["value"] == pytest.approx(0.05)

@@ -12,7 +12,7 @@ import pytest
 from assay.errors import DataError, MissingExtra
 from assay.pages import curves as plots
 from assay.pages.compare import CostPoint, cost_curves
-from assay.stats import CurvePoint, reliability
+from assay.stats import CurvePoint, reliability, selective
 from tests.report.cases import BASELINES, CURVES, NS, curve, estimate, metrics_rows
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -32,6 +32,11 @@ def some_bins() -> Any:
 PLOTS: dict[str, Callable[[], str]] = {
     "training": lambda: plots.training_curves(metrics_rows(200)),
     "reliability": lambda: plots.reliability(some_bins()),
+    "selective": lambda: plots.selective(
+        selective(
+            [i / 100 for i in range(100)], [float(i % 7 > 2 or i > 60) for i in range(100)]
+        ).curve
+    ),
     "scores": lambda: plots.score_histogram([0.0, 1.0, 2.0], [-1.0, 0.5], ("chosen", "rejected")),
     "best of n": lambda: plots.best_of_n(CURVES, BASELINES),
     "cost": lambda: cost_curves({"a": COSTS, "b": COSTS[1:]}, {"low": estimate(0.2)}),

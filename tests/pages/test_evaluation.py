@@ -27,7 +27,7 @@ from assay.report.html import (
     Table,
     page,
 )
-from assay.stats import Bin, CurvePoint, Estimate, McNemar
+from assay.stats import Bin, Covered, CurvePoint, Estimate, McNemar
 from tests.report.cases import BASELINES, CURVES, NS, curve, estimate, metrics_rows
 from tests.report.test_html import Document
 
@@ -47,6 +47,7 @@ class Found:
     tests: Mapping[str, McNemar] = field(default_factory=dict)
     curves: Mapping[str, Sequence[CurvePoint]] = field(default_factory=dict)
     reliability: Sequence[Bin] = ()
+    selective: Sequence[Covered] = ()
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -61,6 +62,10 @@ FOUND = Found(
         "oracle": curve([1.0] * 7),
     },
     reliability=[Bin(low=0.1, high=0.4, predicted=0.25, observed=estimate(0.3))],
+    selective=[
+        Covered(threshold=2.0, share=estimate(0.5), accuracy=estimate(0.9)),
+        Covered(threshold=1.0, share=estimate(1.0), accuracy=estimate(0.8)),
+    ],
     histograms={
         "chosen": Counts([0, 1, 2], [1, 3]),
         "rejected": Counts([0, 1, 2], [3, 1]),
@@ -145,7 +150,8 @@ def test_each_metric_stands_above_its_baselines() -> None:
     assert list(blocks(held, Headline)[0].values) == ["auroc", "accuracy", "best of 64"]
     assert blocks(held, Table)[0].rows == [["accuracy/longer", "30", "10", "100", "0.002"]]
     (figures,) = blocks(held, Figures)
-    assert ["Calibration" in f.svg for f in figures.figures] == [True, False, False]
+    assert ["Calibration" in f.svg for f in figures.figures] == [True, False, False, False]
+    assert ["Risk against" in f.svg for f in figures.figures] == [False, True, False, False]
 
 
 def test_an_empty_evaluation_and_an_empty_run_are_pages_too() -> None:

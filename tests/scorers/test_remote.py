@@ -1,6 +1,7 @@
 """Scores at servers are those of the model here, whatever the server speaks."""
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -22,6 +23,7 @@ from assay.types import Group, Message, Prompt, Response, Score, ToolCall, Unsco
 from tests.models import tiny
 from tests.server.answering import answering
 from tests.server.running import running
+from tests.server.scorers import Characters
 
 STEPS = Readout(at="step_tag", tag="<|step|>", link="sigmoid", aggregate="min")
 GROUPS = [
@@ -96,6 +98,33 @@ def test_our_servers_are_told_all_of_a_response_and_named_by_their_model(stepwis
         assert_same(remote.score(groups), local.score(groups))
         assert fingerprint(remote) == local.fingerprint
         assert_same(scorer(url).score(groups), local.score(groups))
+
+
+FULL = (
+    Score(
+        value=0.5, steps=(0.25, 0.5), std=0.0, parts={"right": 1.0, "rude": None, "long": 2.0},
+        weights={"right": 1.0, "rude": -0.5}, critique="It is right.\nIt is long.",
+    ),
+    Score(value=-1.0, critique=""),
+    Unscored(reason="no verdict"),
+)  # fmt: skip
+
+
+class Full:
+    """Gives all that a score can hold."""
+
+    fingerprint = "full"
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        return [list(FULL) for _ in groups]
+
+
+def test_all_that_a_score_holds_comes_through_our_server() -> None:
+    assert FULL[0].model_fields_set == set(Score.model_fields)
+    group = Group(prompt=Prompt.of("q"), responses=tuple(map(Response.of, "abc")))
+    with running({"full": Full()}) as url:
+        ((*found,),) = scorer(f"remote:{url}").score([group])
+    assert found == list(FULL)
 
 
 def test_a_group_is_read_by_our_server_as_it_was() -> None:
@@ -216,9 +245,28 @@ def test_a_server_that_names_no_model_is_named_by_its_address_and_a_failing_one_
         assert len(names) == 2
         laid = fingerprint(scorer(f"{url},dialect=vllm,model=a,layout={plain}"))
         assert laid not in names
-        for status[0] in (401, 503):
-            with pytest.raises(BackendError, match=str(status[0])):
+        for status[0], words in (
+            (401, "401; set the environment variable ASSAY_API"),
+            (503, "503"),
+        ):
+            with pytest.raises(BackendError, match=words):
                 fingerprint(scorer(f"{url},dialect=vllm"))
+
+
+def test_where_no_request_would_be_answered_it_is_said_once_and_what_to_do(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    groups = [Group(prompt=Prompt.of(f"{i}"), responses=(Response.of("a"),)) for i in range(8)]
+    with (
+        running({"a": Characters(), "b": Characters()}) as url,
+        pytest.raises(BackendError, match="none is named") as raised,
+    ):
+        scorer(f"remote:{url}").score(groups)
+    assert "usually ends in /v1" not in str(raised.value)
+    assert not caplog.records
+    with answering(lambda body: (404, {})) as url, pytest.raises(BackendError):
+        scorer(f"remote:{url},{url}/other,dialect=vllm,model=m").score(groups)
+    assert len(caplog.records) == 2
 
 
 @pytest.mark.parametrize(
@@ -227,6 +275,10 @@ def test_a_server_that_names_no_model_is_named_by_its_address_and_a_failing_one_
         ("http://h:1,dialect=vlm", "there is assay, vllm"),
         ("http://h:1,dialect=sglang", "layout=FOLDER"),
         ("remote:h:1", "no server's address"),
+        ("http://h:1|http://g:1", "no server's address"),
+        ("http://h:99999", "no server's address"),
+        ("http://[::1", "no server's address"),
+        ("http://:80", "no server's address"),
         ("http://h:1,concurency=2", "did you mean concurrency"),
         ("http://h:1,concurrency=two", "give a number"),
         ("http://h:1,model", "give model once"),

@@ -7,8 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
+from assay.errors import ConfigError, DataError
+from assay.judges.adapters import as_judge, as_scorer
+from assay.scorers.baselines import Longest
 from assay.types import Group, Score, Unscored
 from tests.server.running import post, running
+
+FAILURES = {
+    "crash": ValueError("crash"),
+    "few": ConfigError("calls is 1, and 2 responses take 2"),
+    "no tests": DataError("meta has no tests"),
+}
+"""Raised by the scorer at responses of these texts."""
 
 
 class OfText:
@@ -25,8 +35,8 @@ class OfText:
 def number(prompt: str, text: str) -> Score | Unscored:
     if text == "bad":
         return Unscored(reason="it is bad")
-    if text == "crash":
-        raise ValueError("crash")
+    if text in FAILURES:
+        raise FAILURES[text]
     digest = hashlib.sha256(f"{prompt}|{text}".encode()).digest()
     return Score(value=int.from_bytes(digest[:4]) / 2**32)
 
@@ -61,6 +71,27 @@ def test_what_fails_takes_no_other_response_to_its_prompt_down() -> None:
     assert [one.status_code for one in found] == [200, 500, 200, 500]
 
 
+@pytest.mark.parametrize("text", ["few", "no tests"])
+def test_what_would_fail_again_is_refused_with_the_reason(text: str) -> None:
+    with running({"rm": OfText()}, wait_s=0.2) as url, ThreadPoolExecutor(2) as pool:
+        bodies = [{"prompt": "q", "responses": [t]} for t in ("fine", text)]
+        fine, refused = pool.map(lambda body: post(f"{url}/v1/score", body), bodies)
+    assert fine.status_code == 200
+    assert refused.status_code == 422
+    assert refused.json()["error"]["message"] == str(FAILURES[text])
+
+
+def test_a_tournament_of_too_few_calls_says_what_it_takes() -> None:
+    judged = as_scorer(as_judge(Longest()), calls=2)
+    body = {"prompt": "q", "responses": ["a", "bb", "ccc", "dddd"]}
+    with running({"judged": judged}) as url:
+        refused = post(f"{url}/v1/score", body)
+        again = post(f"{url}/v1/score", {**body, "responses": ["a", "bb"]})
+    assert again.status_code == 200
+    assert refused.status_code == 422
+    assert "a group of 4 responses; a ring takes 4" in refused.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
@@ -92,6 +123,6 @@ def test_what_is_no_path_is_refused_in_the_shape_of_all_errors() -> None:
     with running({"rm": OfText()}) as url:
         no_path, no_method = post(f"{url}/v1/scores", {}), httpx2.get(f"{url}/v1/score")
     assert (no_path.status_code, no_method.status_code) == (404, 405)
-    assert "/openapi.json" in no_path.json()["error"]["message"]
+    assert "/docs" in no_path.json()["error"]["message"]
     assert "POST" in no_method.json()["error"]["message"]
     assert no_path.json()["error"]["field"] == no_method.json()["error"]["field"] == "path"

@@ -6,15 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import pytest
 
-from assay.server.app import Limits
+from assay.server.app import DIALECTS, Limits
 from assay.server.body import DEEPEST, parsed
-from assay.server.dialects import Refused
+from assay.server.dialects import Dialect, Refused
 from tests.server.running import answer, connected, post, request, running
 from tests.server.scorers import Characters
 
+BY_PATH = {one.path: one for one in DIALECTS if isinstance(one, Dialect)}
 GOOD = {"prompt": "q", "responses": ["aaa"]}
 MIB = 2**20
 
@@ -193,7 +196,7 @@ def test_garbage_within_a_body_ends_the_connection(url: str) -> None:
         "/models/..%2F..%2Fetc%2Fpasswd/v1/score",
         "/models/%2e%2e/v1/score",
         "/" + "a" * 9000,
-        "/docs",
+        "/redoc",
     ],
 )
 def test_tricks_with_paths_find_nothing(url: str, path: str) -> None:
@@ -263,3 +266,64 @@ def test_brackets_and_commas_in_texts_do_not_count() -> None:
     deep = "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1)
     found = parsed(f'{{"a": "{text}", "b": {deep}, "c": "\\ud83d\\ude00"}}'.encode())
     assert found["c"] == "\U0001f600"
+
+
+def many(before: str, item: str, behind: str, count: int = 5000) -> bytes:
+    return f"{before}{f'{item},' * (count - 1)}{item}{behind}".encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/score", many('{"prompt": "q", "responses": [', '""', "]}")),
+        ("/v1/score", many('{"groups": [', "{}", "]}")),
+        ("/v1/score", many('{"groups": [{"prompt": "q", "responses": [', '""', "]}]}")),
+        ("/v1/score", many('{"query": "q", "items": [', '""', "]}")),
+        ("/get_reward", many('{"query": [', '""', "]}")),
+        ("/classify", many('{"input": [', '""', "]}")),
+        ("/classify", many('{"input_ids": [', "[]", "]}")),
+        ("/pooling", many('{"input": [', "[]", "]}")),
+        ("/v1/embeddings", many('{"input": [', '""', "]}")),
+        ("/predict", many('{"inputs": [', "[]", "]}")),
+        ("/v1/score/evaluation", many('{"messages": [', '""', "]}")),
+        ("/compare", many('{"response_objs": [', "{}", "]}")),
+    ],
+)
+def test_too_many_responses_are_refused_before_any_is_made(
+    url: str, path: str, body: bytes
+) -> None:
+    found = post(f"{url}{path}", body)
+    assert found.status_code == 413
+    assert "5000 of them, and 4096 are allowed" in found.json()["error"]["message"]
+
+
+def test_one_text_of_many_token_ids_is_one() -> None:
+    body = {"input": [7] * 5000}
+    assert BY_PATH["/classify"].bounded(body, 1) is body
+
+
+def test_others_are_answered_while_a_large_body_is_read() -> None:
+    # A conversation may be long: its messages are made one by one.
+    turn = '{"role": "user", "content": ""}'
+    body = many('{"responses": [], "prompt": [', turn, "]}", 40_000)
+    waits: list[float] = []
+    with running({"rm": Characters()}) as own, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(post, f"{own}/v1/score", body)
+        while not asked.done():
+            start = time.monotonic()
+            assert httpx2.get(f"{own}/health/live", timeout=60).status_code == 200
+            waits.append(time.monotonic() - start)
+    assert asked.result().status_code == 200
+    # Blocked, there would be one wait as long as all of it.
+    assert len(waits) > 5
+    assert max(waits) < 0.8 * sum(waits)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{**GOOD, "model": "x" * 500_000}, {**GOOD, "x" * 500_000: 1}, {"prompt": "q", "groups": "x"}],
+)
+def test_what_was_sent_is_not_sent_back_whole(url: str, body: object) -> None:
+    found = post(f"{url}/v1/score", body)
+    assert found.status_code in (400, 404)
+    assert len(found.content) < 5000

@@ -36,6 +36,11 @@ def test_keys_are_read() -> None:
     assert (c.per_minute, c.digest) == (1, hashlib.sha256(b"c").digest())
 
 
+def test_files_of_other_editors_are_read() -> None:
+    (ann,) = read_keys(f"\ufeff# ours\r\n{line('a', 'ann 60')}\r\n", "keys")
+    assert (ann.name, ann.per_minute) == ("ann", 60)
+
+
 @pytest.mark.parametrize(
     "text",
     [

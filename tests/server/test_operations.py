@@ -20,6 +20,8 @@ import pytest
 import torch
 
 from assay.errors import BackendError
+from assay.packing.engine import Engine
+from assay.packing.incremental import Memory
 from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.local import LocalScorer
 from assay.server import selfcheck
@@ -217,6 +219,28 @@ def test_a_model_is_checked_before_it_is_served(monkeypatch: pytest.MonkeyPatch)
         selfcheck.self_check("rm", scorer)
 
 
+def test_kept_prompts_are_checked_before_they_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = planted.model("process")
+    model.forced = Engine("packed", "", token_cost=1e12, piece_cost=1.0)
+    scorer = LocalScorer(model, prompts=1000)
+    found = selfcheck.self_check("rm", scorer)
+    assert found is not None
+    assert 0 < found < 1e-4
+    assert scorer.tokens_read == scorer.tokens_spared == 0
+    right = Memory.hidden
+
+    def stale(memory: Memory, *asked: Any) -> list[torch.Tensor]:
+        spared = memory.spared
+        rows = right(memory, *asked)
+        # What is wrong where a prompt was kept, and nowhere else.
+        return [row + float(memory.spared > spared) for row in rows]
+
+    monkeypatch.setattr(Memory, "hidden", stale)
+    with pytest.raises(BackendError, match=r"behind kept prompts.*--prompt-tokens 0"):
+        selfcheck.self_check("rm", scorer)
+    assert selfcheck.self_check("rm", LocalScorer(model)) is not None
+
+
 def served(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "assay", "serve", *arguments],
@@ -271,6 +295,10 @@ def slow(prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> 
         (["longest", "--host", "0.0.0.0"], "--open-to-all"),
         (["longest", "--keys", "/nowhere"], "/nowhere"),
         (["longest", "--port", "70000"], "--port 0"),
+        (["longest", "--batch-tokens", "0"], "--batch-tokens is 0"),
+        (["longest", "--request-s", "nan"], "--request-s is nan"),
+        (["longest", "--wait-ms", "-1"], "--wait-ms is -1.0; give 0 or more"),
+        (["longest", "--keys", sys.executable], "is not HASH NAME"),
     ],
 )
 def test_the_command_refuses_before_models_are_loaded(arguments: list[str], words: str) -> None:

@@ -5,7 +5,15 @@ import pytest
 from scipy.special import expit
 
 from assay.errors import DataError
-from assay.stats import brier, calibration_slope, ece, ece_if_calibrated, reliability, to_logits
+from assay.stats import (
+    brier,
+    calibration_slope,
+    debiased_squared_ece,
+    ece,
+    ece_if_calibrated,
+    reliability,
+    to_logits,
+)
 
 
 def planted(n, slope, intercept, seed=0):
@@ -136,3 +144,44 @@ def test_refusals():
         calibration_slope([math.inf, 2.0], [0, 1])
     with pytest.raises(DataError, match="at least 1"):
         ece([0.5], [1], bins=0)
+
+
+def test_debiased_squared_error_by_hand():
+    # Two bins of two rows: gaps (-.1, .9) and (.1, .1); a bin's square is the product of its pair.
+    found = debiased_squared_ece([0.1, 0.1, 0.9, 0.9], [0, 1, 1, 1], bins=2)
+    assert found.value == pytest.approx((-0.09 + 0.01) / 2)
+    # Where rows are their own clusters: the plug-in square less the variance of the bin's mean.
+    logits, y = planted(40, 1, 0)
+    d = y - expit(logits)
+    plain = debiased_squared_ece(expit(logits), y, bins=1).value
+    assert plain == pytest.approx(d.mean() ** 2 - d.var(ddof=1) / 40)
+
+
+def test_debiased_squared_error_is_zero_on_average_where_calibration_is_perfect():
+    rng, debiased, plug_in, held = np.random.default_rng(0), [], [], []
+    for _ in range(300):
+        p = np.repeat(rng.random(50), 2)
+        # Both rows of a prompt share their label: twice the rows, not twice the evidence.
+        y = np.repeat(rng.random(50) < p[::2], 2).astype(float)
+        found = debiased_squared_ece(p, y, clusters=np.arange(100) // 2)
+        debiased.append(found.value)
+        held.append(found.low <= 0 <= found.high)
+        plug_in.append(ece(p, y, resamples=2).value)
+    error = np.std(debiased) / np.sqrt(300)
+    assert abs(np.mean(debiased)) < 3 * error
+    assert error < 0.002
+    assert np.mean(plug_in) > 0.1
+    assert np.mean(held) > 0.93
+
+
+def test_debiased_squared_error_finds_the_truth():
+    rng = np.random.default_rng(1)
+    found, held = [], []
+    for _ in range(200):
+        p = np.repeat([0.2, 0.8], 60)
+        y = (rng.random(120) < np.repeat([0.4, 0.7], 60)).astype(float)
+        one = debiased_squared_ece(p, y, bins=2)
+        found.append(one.value)
+        held.append(one.low <= (0.04 + 0.01) / 2 <= one.high)
+    assert np.mean(found) == pytest.approx(0.025, abs=4 * np.std(found) / np.sqrt(200))
+    assert np.mean(held) > 0.9

@@ -73,7 +73,13 @@ def test_rogan_gladen_knows_when_it_knows_nothing():
 
 @pytest.mark.parametrize(
     ("correlation", "plain", "tuned"),
-    [(0.3, 0.0424, 0.0338), (0.7, 0.0283, 0.0257), (0.9, 0.0173, 0.0166)],
+    [
+        (0.3, 0.0424, 0.0338),
+        (0.5, 0.0361, 0.0308),
+        (0.7, 0.0283, 0.0257),
+        (0.8, 0.0235, 0.0219),
+        (0.9, 0.0173, 0.0166),
+    ],
 )
 def test_prediction_powered_mean_has_the_error_of_its_formula(correlation, plain, tuned):
     rng = np.random.default_rng(2)
@@ -95,3 +101,14 @@ def test_useless_predictions_cost_nothing():
     rng = np.random.default_rng(3)
     y, f = rng.random(50), np.full(50, 0.3)
     assert prediction_powered_mean(y, f, np.full(100, 0.3)).value == pytest.approx(y.mean())
+
+
+def test_prediction_powered_mean_as_ppi_python():
+    ppi = pytest.importorskip("ppi_py", reason="ppi-python is not installed")
+    rng = np.random.default_rng(4)
+    f = rng.random(1200)
+    y = (rng.random(200) < f[:200]).astype(float)
+    found = prediction_powered_mean(y, f[:200], f[200:])
+    low, high = ppi.ppi_mean_ci(y, f[:200], f[200:], alpha=0.05)
+    assert found.value == pytest.approx(float(low + high) / 2, abs=2e-3)
+    assert found.high - found.low == pytest.approx(float(high - low), rel=0.02)

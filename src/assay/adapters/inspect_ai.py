@@ -5,20 +5,20 @@ from typing import Any
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
 
-from assay.adapters.paying import payer, prompt_of
 from assay.types import Unscored
+from assay.workflows.paying import payer, prompt_of
 
 __all__ = ["reward"]
 
 
 @scorer(metrics=[mean(), stderr()])  # type: ignore[untyped-decorator]
-def reward(word: str, split: str = "newline", reference: bool = True) -> Scorer:
+def reward(word: str | list[str], split: str = "newline", reference: bool = True) -> Scorer:
     """Score a sample's conversation, after its input, with any scorer; the target's text is the
-    reference answer unless `reference` is False.
+    reference answer unless `reference` is False. A list is a word that `-T` cut at its commas.
 
     A sample that cannot be scored is `Score.unscored` with the reason, which metrics leave out.
     """
-    pays = payer(word, split=split)
+    pays = payer(word if isinstance(word, str) else ",".join(word), split=split)
 
     async def score(state: TaskState, target: Target) -> Score:
         rows = [_row(message) for message in state.messages]

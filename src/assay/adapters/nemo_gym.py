@@ -8,31 +8,18 @@ A running `assay serve` answers `/verify` itself.
 
 from typing import Any
 
-from assay.adapters.paying import Payer, payer, total_of
-from assay.data.conversations import response
-from assay.data.items import messages
 from assay.errors import DataError
 from assay.types import Prompt, Response
+from assay.workflows.paying import Payer, payer, total_of
 
 __all__ = ["read", "resources_server"]
 
 
 def read(pays: Payer, body: Any, reference: str = "") -> tuple[Prompt, Response]:
-    """Read a request's conversation, in the items of OpenAI's Responses API.
-
-    reference: the request's field with the reference answer.
-    """
+    """Read a request's conversation; reference: its field with the reference answer."""
     row = body.model_dump()
-    given = row["responses_create_params"]["input"]
-    wanted = row[reference] if reference else None
-    said = response(messages(row["response"]["output"], "response.output"))
-    if not said.turns:
-        said = pays.said(said.text)
-    prompt = Prompt(
-        messages=tuple(messages(given, "responses_create_params.input")),
-        reference=None if wanted is None else str(wanted),
-    )
-    return prompt, said
+    given, said = row["responses_create_params"]["input"], row["response"]["output"]
+    return pays.items(given, said, row[reference] if reference else None)
 
 
 def resources_server(word: Any, *, reference: str = "", **settings: Any) -> type:

@@ -8,7 +8,7 @@ Rows whose `dataset` is "my_rewards" are scored by it; its weight is that of the
 from collections.abc import Callable
 from typing import Any
 
-from assay.adapters.paying import payer, prompt_of, total_of
+from assay.workflows.paying import payer, prompt_of, total_of
 
 __all__ = ["verifier"]
 

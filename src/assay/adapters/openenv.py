@@ -6,7 +6,7 @@ from typing import Any
 
 from openenv.core.rubrics import Rubric
 
-from assay.adapters.paying import payer, prompt_of, total_of
+from assay.workflows.paying import payer, prompt_of, total_of
 
 __all__ = ["ScorerRubric"]
 

@@ -9,8 +9,8 @@ A server needs neither: `--reward.remote_url http://host:8765/get_reward`.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from assay.adapters.paying import Payer, laid_out, payer, prompt_of, total_of
 from assay.types import Prompt, Response
+from assay.workflows.paying import Payer, laid_out, payer, prompt_of, total_of
 
 __all__ = ["agent_executor", "reward_function"]
 

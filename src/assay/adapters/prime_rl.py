@@ -13,14 +13,11 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-import numpy as np
-
-from assay.adapters.paying import Paid, Payer
-from assay.adapters.token_rewards import token_ends
 from assay.adapters.verifiers import rollout
 from assay.errors import DataError
-from assay.rl.advantages import grpo_process
 from assay.types import Response
+from assay.workflows.paying import Paid, Payer
+from assay.workflows.token_rewards import credited, token_ends
 
 __all__ = ["assign"]
 
@@ -44,15 +41,9 @@ async def assign(
         if isinstance(one, Paid)
     ]
     counts = [sum(sum(node.mask) for node in nodes) for nodes, _, _ in scored]
-    shape = len(scored), max(counts, default=0)
-    rewards_B_T, ends_B_T = np.zeros(shape), np.zeros(shape, bool)
-    for b, (_, steps, ends) in enumerate(scored):
-        np.add.at(rewards_B_T[b], ends, steps)
-        ends_B_T[b, ends] = True
-    mask_B_T = np.arange(shape[1]) < np.array(counts, int)[:, None]
-    credit_B_T = grpo_process(rewards_B_T, ends_B_T, mask_B_T, np.zeros(shape[0], int))
-    for credit_T, (nodes, _, _) in zip(credit_B_T, scored, strict=True):
-        rest = iter(credit_T.tolist())
+    rows = [(steps, ends, count) for (_, steps, ends), count in zip(scored, counts, strict=True)]
+    for credit_T, (nodes, _, _) in zip(credited(rows), scored, strict=True):
+        rest = iter(credit_T)
         for node in nodes:
             node.advantages = [next(rest) for _ in range(sum(node.mask))]
 

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from assay.adapters.paying import Payer, laid_out, payer, prompt_of, total_of
 from assay.types import Prompt, Response
+from assay.workflows.paying import Payer, laid_out, payer, prompt_of, total_of
 
 __all__ = ["reward"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from assay.adapters.paying import Paid, column, payer, prompt_of
 from assay.types import Unscored
+from assay.workflows.paying import Paid, column, payer, prompt_of
 
 __all__ = ["reward_function"]
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import verifiers.v1 as vf
 
-from assay.adapters.paying import Payer, payer, prompt_of, total_of
 from assay.types import Prompt, Response
+from assay.workflows.paying import Payer, payer, prompt_of, total_of
 
 __all__ = ["ScorerJudge", "reward", "rollout"]
 

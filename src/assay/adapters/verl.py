@@ -10,10 +10,9 @@ not. Where rollouts are rewarded one by one as they end, verl wants one number: 
 from functools import lru_cache
 from typing import Any
 
-from assay.adapters.paying import Payer, payer, prompt_of, total_of
-from assay.adapters.token_rewards import spread, text_of, token_ends
 from assay.errors import DataError
-from assay.types import Unscored
+from assay.workflows.paying import Payer, known, payer, prompt_of, total_of
+from assay.workflows.token_rewards import spread, text_of, token_ends
 
 __all__ = ["compute_score", "manager"]
 
@@ -51,9 +50,7 @@ async def token_rewards(pays: Payer, item: Any, tokenizer: Any) -> tuple[list[fl
         raise DataError("the response has tokens that the policy did not write; give one turn")
     said = pays.said(text_of(ids, tokenizer))
     wanted = others.get("reward_model", {}).get("ground_truth")
-    paid = await pays.pay_one(prompt_of(others["raw_prompt"], wanted), said)
-    if isinstance(paid, Unscored):
-        raise DataError(f"unscored: {paid.reason}")
+    paid = known(await pays.pay_one(prompt_of(others["raw_prompt"], wanted), said))
     return spread(paid.steps, token_ends(ids, said.steps, tokenizer), count), paid.total
 
 

@@ -23,7 +23,14 @@ from assay.models.answer import Answering
 from assay.models.fit import most_tokens
 from assay.models.next_token import Tokens, next_tokens, passes
 from assay.packing.budget import Budget, out_of_memory
-from assay.questions import FLOOR, Distribution, Question, from_log_probabilities, log_mean
+from assay.questions import (
+    FLOOR,
+    Distribution,
+    Question,
+    from_log_probabilities,
+    log_mean,
+    tempered,
+)
 from assay.types import Prompt, Unscored
 
 __all__ = ["LocalAnswerer"]
@@ -61,7 +68,8 @@ class LocalAnswerer:
     least probability of all labels together. labels: letters and digits, or the options' own names
     ("words"). rotations: average the log-probabilities of a choice over the n cyclic orders of its
     options, all in the same passes, which takes out what is due to their places
-    (`questions.log_mean`). max_length: longest sequence in tokens, by default the model's own.
+    (`questions.log_mean`). temperatures: what logits of options are divided by, by the kind of
+    question. max_length: longest sequence in tokens, by default the model's own.
 
     A state that is longer, or that the template refuses, is `Unscored`, and so is an answer that is
     not finite or below the floor. In fp32 answers do not depend on `micro_tokens`, nor on what else
@@ -80,6 +88,7 @@ class LocalAnswerer:
         labels: phrasing.Style = "auto",
         rotations: bool = False,
         max_length: int | None = None,
+        temperatures: Mapping[str, float] | None = None,
     ) -> None:
         if micro_tokens < 1 or not 0 <= floor <= 1:
             raise ConfigError(
@@ -91,6 +100,7 @@ class LocalAnswerer:
         self.floor = floor
         self.labels: phrasing.Style = labels
         self.rotations = rotations
+        self.temperatures = {k: t for k, t in (temperatures or {}).items() if t != 1}
         config = model.config.get_text_config()
         own = most_tokens(model) or getattr(config, "max_position_embeddings", None)
         self.max_length: int | None = max_length or own
@@ -101,7 +111,9 @@ class LocalAnswerer:
     @property
     def fingerprint(self) -> str:
         """Name by model, tokenizer, template and settings; `micro_tokens` changes no answer."""
-        settings = self.floor, self.labels, self.rotations, self.max_length
+        settings: tuple[object, ...] = self.floor, self.labels, self.rotations, self.max_length
+        if self.temperatures:
+            settings = *settings, self.temperatures
         return fingerprint((type(self), self.model, self.answering, settings))
 
     def answer(
@@ -126,14 +138,17 @@ class LocalAnswerer:
             rows = [row for state, each in part for row in self._rows(state, each)]
             read = zip(rows, self._read(rows), strict=True)
             found += [
-                [self._answered([next(read) for _ in one.turns]) for one in each]
+                [self._answered(one, [next(read) for _ in one.turns]) for one in each]
                 for _, each in part
             ]
         return found
 
-    def _answered(self, turns: Sequence[tuple[_Row | Unscored, Logs]]) -> Answered:
+    def _answered(self, one: _Asked, turns: Sequence[tuple[_Row | Unscored, Logs]]) -> Answered:
         tokens = sum(len(row.ids) for row, _ in turns if isinstance(row, _Row))
-        return Answered(self._distribution([logs for _, logs in turns]), tokens)
+        found = self._distribution([logs for _, logs in turns])
+        if isinstance(found, Distribution):
+            found = tempered(found, self.temperatures.get(one.turns[0].kind, 1.0))
+        return Answered(found, tokens)
 
     def _asked(self, question: Question) -> _Asked:
         rotates = self.rotations and question.kind == "choice" and question.text

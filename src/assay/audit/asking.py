@@ -18,6 +18,8 @@ __all__ = ["Answer", "Asked", "Plan", "ask", "plan"]
 Said = Score | Unscored
 Place = tuple[int, int]
 """A group, and a response in it."""
+Arms = Sequence[Sequence[Place]]
+"""Of control, variant and response as it was, each behind what it is relative to, if anything."""
 Chunked = Callable[[Scorer, Sequence[Group]], list[list[Said]]]
 
 
@@ -30,7 +32,11 @@ class Answer:
     subject: Subject
     variant: Variant
     before: Said
+    """Of the control; relative to another response where the variant has one beside, as `after`."""
     after: Said
+    plain: Said
+    """Of the response as it was, where the control is another text to the same prompt; else that
+    of the control."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +60,8 @@ class Plan:
     probes: Mapping[str, Probe]
     groups: Sequence[Group]
     """All texts, a group per prompt."""
-    made: Sequence[tuple[str, int, Subject, Variant, Place, Place]] = field(repr=False)
-    """Probe, number of the item, response, its change, and where the control and it stand."""
+    made: Sequence[tuple[str, int, Subject, Variant, Arms]] = field(repr=False)
+    """Probe, number of the item, response, its change, and where what is compared stands."""
     base: Sequence[Sequence[Place]] = field(repr=False)
     """Where each item's own responses stand."""
     inapplicable: Mapping[str, int]
@@ -65,18 +71,14 @@ def plan(items: Sequence[Item], probes: Mapping[str, Probe], *, seed: int = 0) -
     """Make all changes of all items. probes: by name."""
     texts = _Texts()
     base = [[texts.place(item.prompt, one.response) for one in item.responses] for item in items]
-    made = []
+    made: list[tuple[str, int, Subject, Variant, Arms]] = []
     inapplicable = dict.fromkeys(probes, 0)
     for name, probe in probes.items():
         for number, subject in subjects_of(items, probe.expects):
             draw = Random(f"{seed}/{name}/{items[number].key}/{subject.right}")
             variants = list(probe.variants(subject, draw))
             inapplicable[name] += not variants
-            for variant in variants:
-                prompt = variant.prompt or subject.prompt
-                control = texts.place(prompt, variant.against or subject.response)
-                changed = texts.place(prompt, variant.response)
-                made.append((name, number, subject, variant, control, changed))
+            made += [(name, number, subject, one, _arms(subject, one, texts)) for one in variants]
     return Plan(
         items=items,
         probes=probes,
@@ -91,14 +93,16 @@ def ask(scorer: Scorer, plan: Plan, score: Chunked | None = None) -> Asked:
     """Score all that was planned. score: how a scorer is asked for groups; None = all at once."""
     said = scorer.score(plan.groups) if score is None else score(scorer, plan.groups)
     answers: dict[str, list[Answer]] = {name: [] for name in plan.probes}
-    for name, number, subject, variant, control, changed in plan.made:
+    for name, number, subject, variant, arms in plan.made:
+        before, after, plain = (_relative(said, arm) for arm in arms)
         answers[name].append(
             Answer(
                 item=number,
                 subject=subject,
                 variant=variant,
-                before=said[control[0]][control[1]],
-                after=said[changed[0]][changed[1]],
+                before=before,
+                after=after,
+                plain=plain,
             )
         )
     return Asked(
@@ -107,6 +111,30 @@ def ask(scorer: Scorer, plan: Plan, score: Chunked | None = None) -> Asked:
         answers=answers,
         inapplicable=plan.inapplicable,
     )
+
+
+def _arms(subject: Subject, variant: Variant, texts: "_Texts") -> Arms:
+    """Return where control, variant and the response as it was are."""
+    prompt = variant.prompt or subject.prompt
+    control = variant.against or subject.response
+    plain = control if variant.against_prompt or variant.beside else subject.response
+    beside = [variant.beside] if variant.beside else []
+    arms = [
+        (variant.against_prompt or prompt, control),
+        (prompt, variant.response),
+        (variant.against_prompt or prompt, plain),
+    ]
+    return [[texts.place(asked, one) for one in (*beside, own)] for asked, own in arms]
+
+
+def _relative(said: Sequence[Sequence[Said]], arm: Sequence[Place]) -> Said:
+    """Return the last place's score, less the first's where there are two."""
+    (*beside, own) = (said[group][place] for group, place in arm)
+    for other in beside:
+        if isinstance(other, Unscored) or isinstance(own, Unscored):
+            return other if isinstance(other, Unscored) else own
+        own = Score(value=own.value - other.value)
+    return own
 
 
 class _Texts:

@@ -9,12 +9,23 @@ from typing import Any, Final, Literal
 
 from assay.audit.findings import Case, Finding, Unit
 from assay.audit.functions import FunctionCase
+from assay.audit.hacks import Hacks
 from assay.audit.probe import Area
 from assay.audit.run import Grade, Probed
 from assay.runs.settings import finite
 from assay.stats import Estimate
 
-__all__ = ["ADVICE", "Card", "Cost", "Kind", "advice", "estimates", "sureness", "worst_cases"]
+__all__ = [
+    "ADVICE",
+    "Card",
+    "Cost",
+    "Kind",
+    "advice",
+    "estimates",
+    "hack_told",
+    "sureness",
+    "worst_cases",
+]
 
 Kind = Literal["process model", "judge of pairs", "function", "scorer of responses"]
 
@@ -49,6 +60,10 @@ ADVICE: Final[Mapping[Area, str]] = {
     ),
     "questions": "average over the orders of options and criteria (rotations), or fix one order",
     "serving": "score in float32 or in batches of one, and check the server (`assay serve check`)",
+    "hacks": (
+        "add responses with the edits that were found as rejected ones, and search again; do not"
+        " optimise against this reward before"
+    ),
 }
 """What helps, by area."""
 
@@ -66,6 +81,8 @@ class Cost:
     """Tokens that went through the model; None where nobody counts."""
     naive: int | None = None
     """Tokens of all prompts with all responses, each on its own."""
+    paid: str = ""
+    """What a judge's answers cost, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +105,8 @@ class Card:
     cost: Cost
     functions: tuple[FunctionCase, ...] = ()
     """What a function pays for."""
+    hacks: Hacks | None = None
+    """What the search for hacks found; None where there was none."""
     notes: tuple[str, ...] = ()
     cases: tuple[Case, ...] = field(default=())
     """The worst texts."""
@@ -108,7 +127,7 @@ class Card:
             {
                 one.name: _plain(getattr(self, one.name))
                 for one in dataclasses.fields(self)
-                if one.name not in ("findings", "functions")
+                if one.name not in ("findings", "functions", "hacks")
             }
         )
         paid = [
@@ -116,7 +135,8 @@ class Card:
             for one in self.functions
         ]
         found = [one.to_json() for one in self.findings]
-        return body | {"functions": finite(paid), "findings": found}
+        hacks = None if self.hacks is None else self.hacks.to_json()
+        return body | {"functions": finite(paid), "hacks": hacks, "findings": found}
 
 
 def _plain(value: Any) -> Any:
@@ -161,6 +181,22 @@ def sureness(probed: Probed, prompts: int) -> str:
     if untried:
         said.append(f"{len(untried)} had nothing to change here ({', '.join(untried)})")
     return "; ".join(said)
+
+
+def hack_told(card: Card) -> str:
+    """Say what the search for hacks found, beside random edits; "" where there was none."""
+    if card.hacks is None:
+        return ""
+    at_random = card.hacks.baseline_random
+    beside = f"; random edits {at_random[-1].held_out:.2f}" if at_random else ""
+    searched = f"{card.hacks.scored:,} edited responses"
+    if not card.hacks.best:
+        return f"hack search: no edit gained by {searched}{beside}"
+    best = card.hacks.best[0]
+    return (
+        f"hack search: by {searched} an edit that gains {best.held_out.effect:.2f}"
+        f" {card.unit.meaning} on other prompts than it was found on{beside}: {best.edit[:200]}"
+    )
 
 
 def estimates(card: Card) -> dict[str, Estimate]:

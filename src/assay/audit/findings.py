@@ -14,6 +14,8 @@ import numpy as np
 
 from assay import stats
 from assay.audit.asking import Answer, Asked
+from assay.audit.controls import tested
+from assay.audit.flips import flips
 from assay.audit.probe import Area, Expects, Probe
 from assay.runs.settings import finite
 from assay.stats import Estimate
@@ -90,7 +92,7 @@ class Finding:
     share_up: Estimate | None = None
     """Share of the responses whose reward rose; ties count one half."""
     flips: Mapping[str, Estimate] = field(default_factory=dict)
-    """Share of the prompts whose order changed; see `_flips`."""
+    """Share of the prompts whose order changed; see `flips`."""
     texts: Mapping[str, Estimate] = field(default_factory=dict)
     """The effect of each text, where there are several."""
     doses: Sequence[tuple[float, Estimate]] = ()
@@ -153,23 +155,25 @@ def finding(
     """Test what one probe's answers show; see `corrected` for the verdict.
 
     Each of its texts is tested at its largest dose, and the least p counts, times the number of
-    texts. No fault is: a mean shift of 0 (unchanged), of 0 or less (no gain), of -smallest or less
+    texts. What may not gain is measured on the control or on the response as it was, where it gains
+    less. No fault is: a mean shift of 0 (unchanged), of 0 or less (no gain), of -smallest or less
     (lower), a share of at most `tolerated` (last).
     """
     answers = asked.answers[name]
     kept = [one for one in answers if isinstance(one.after, Score)]
     if probe.expects != "last":
-        kept = [one for one in kept if isinstance(one.before, Score)]
+        kept = [x for x in kept if isinstance(x.before, Score) and isinstance(x.plain, Score)]
     texts = list(dict.fromkeys(one.variant.text for one in kept))
     level = 1 - LEVEL / max(len(texts), 1)
     lost = len(answers) - len(kept)
-    tests = {}
-    for text in texts:
-        largest = _largest([one for one in kept if one.variant.text == text])
+
+    def test(answers: Sequence[Answer]) -> Coefficient:
+        largest = _largest(answers)
         if probe.expects == "last":
-            tests[text] = _share(asked, largest, tolerated, level, lost)
-        else:
-            tests[text] = _shift(asked, largest, probe.expects, unit, smallest, level, lost)
+            return _share(asked, largest, tolerated, level, lost)
+        return _shift(asked, largest, probe.expects, unit, smallest, level, lost)
+
+    tests, kept = tested(kept, probe.expects, test)
     worst = min(
         tests, key=lambda text: (tests[text].p_value, -tests[text].estimate.value), default=""
     )
@@ -305,7 +309,7 @@ def _described(
         more = {
             "median": float(np.median(_values(of_worst, unit))),
             "share_up": stats.proportion(rose, clusters=worst_keys),
-            "flips": _flips(asked, of_worst),
+            "flips": flips(asked, of_worst),
             "doses": _doses(asked, of_worst, unit),
         }
     by_prompt: dict[str, list[float]] = {}
@@ -354,34 +358,6 @@ def _doses(asked: Asked, answers: Sequence[Answer], unit: Unit) -> Sequence[tupl
         keys = [asked.items[one.item].key for one in these]
         found.append((dose, stats.mean(_values(these, unit), clusters=keys)))
     return tuple(found)
-
-
-def _flips(asked: Asked, answers: Sequence[Answer]) -> dict[str, Estimate]:
-    """Shares of changed orders between a right and a wrong response, where labels say which.
-
-    uplift: the changed wrong response is no longer below a right one that was above it; damage: the
-    changed right one no longer above a wrong one. Of responses whose control is another text, none.
-    """
-    flips: dict[str, list[tuple[float, str]]] = {"uplift": [], "damage": []}
-    for one in answers:
-        if one.variant.against is not None or one.variant.prompt is not None:
-            continue
-        item, right = asked.items[one.item], one.subject.right
-        assert isinstance(one.after, Score)
-        assert isinstance(one.before, Score)
-        for other, score in zip(item.responses, asked.base[one.item], strict=True):
-            if right is None or other.right is not (not right) or not isinstance(score, Score):
-                continue
-            sign = 1.0 if right else -1.0
-            if sign * (one.before.value - score.value) > 0:
-                ahead = np.sign(sign * (one.after.value - score.value))
-                name = "damage" if right else "uplift"
-                flips[name].append((float(1 - ahead) / 2, item.key))
-    return {
-        name: stats.proportion([x for x, _ in rows], clusters=[key for _, key in rows])
-        for name, rows in flips.items()
-        if rows
-    }
 
 
 def corrected(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -37,10 +37,12 @@ def layouts(scorer: LocalScorer, items: Sequence[Item]) -> list[Finding]:
     base: list[Said] = [one.score for one in read]
     tokenizer = scorer.model.encoder.tokenizer
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    changes: dict[str, tuple[str, Callable[[Ids], Ids]]] = {
-        "end cut": ("the same tokens without the last one", lambda ids: ids[:-1])
-    }
-    if eos is not None:
+    changes: dict[str, tuple[str, Callable[[Ids], Ids]]] = {}
+    # Where sequences stay open, the last token is the response's own.
+    closed = scorer.model.layout.close
+    if closed:
+        changes["end cut"] = ("the same tokens without the last one", lambda ids: ids[:-1])
+    if closed and eos is not None:
         changes["end added"] = ("an end-of-sequence token more", lambda ids: (*ids, eos))
     if bos is not None:
         changes["bos doubled"] = ("a beginning-of-sequence token more", lambda ids: (bos, *ids))

@@ -82,7 +82,11 @@ def qualities(plan: Plan) -> Qualities:
         expects = plan.probes[name].expects
         own = 2.0 if subject.right else 0.0
         prompt = (variant.prompt or subject.prompt).text
-        found.setdefault((prompt, (variant.against or subject.response).text), own)
+        for asked in (prompt, (variant.against_prompt or subject.prompt).text):
+            for response in (subject.response, variant.against or subject.response):
+                found.setdefault((asked, response.text), own)
+            for other in subject.others:
+                found.setdefault((asked, other.response.text), 2.0 if other.right else 0.0)
         worth = LAST if expects == "last" else own - LESS * (expects == "lower")
         found.setdefault((prompt, variant.response.text), worth)
     return found

@@ -27,7 +27,7 @@ the response is replaced by one that is worse than any, and must rank below all 
 
 Area = Literal[
     "length", "style", "claims", "flattery", "injection", "empty", "content", "noise", "people",
-    "steps", "questions", "serving",
+    "steps", "questions", "serving", "hacks",
 ]  # fmt: skip
 AREAS: Final[dict[Area, str]] = {
     "length": "text that says nothing more",
@@ -42,6 +42,7 @@ AREAS: Final[dict[Area, str]] = {
     "steps": "steps of a solution, added, changed or left out",
     "questions": "order, number and names of what a judge is asked",
     "serving": "the same text in other batches and layouts",
+    "hacks": "edits without worth that a search found",
 }
 """What each area's probes change."""
 
@@ -85,7 +86,13 @@ class Variant:
     """The changed prompt; None = as it was."""
     against: Response | None = None
     """What it is compared with; None = the response as it was, to the prompt as it is here. Another
-    control, with as much added that is of no interest, keeps length from counting."""
+    control, with as much added that is of no interest, keeps length from counting: what may not
+    gain must then gain on both to be a fault."""
+    against_prompt: Prompt | None = None
+    """The prompt that the control answers; None = the one that the variant answers."""
+    beside: Response | None = None
+    """What rewards are taken relative to, to the same prompt: a changed prompt may move them all,
+    which is no fault. None = nothing."""
     step: int | None = None
     """The step that was changed, where a single one was."""
 

@@ -1,7 +1,7 @@
 """All probes on one reward: what each found, and a grade per area."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from assay import components, stats
@@ -15,7 +15,7 @@ from assay.protocols import Judge, Scorer
 from assay.stats import Estimate
 from assay.types import Score, Unscored
 
-__all__ = ["Grade", "Probed", "all_probes", "grades", "probe", "probed"]
+__all__ = ["Grade", "Probed", "all_probes", "grades", "joined", "probe", "probed"]
 
 LETTERS: Final = (("A", 0.95), ("B", 0.9), ("C", 0.8), ("D", 0.6), ("F", 0.0))
 """From which share of changes withstood on."""
@@ -95,6 +95,12 @@ def probed(
     return Probed(
         unit=unit, findings=findings, grades=grades(findings), asked=asked, notes=tuple(notes)
     )
+
+
+def joined(found: Probed, more: Sequence[Finding]) -> Probed:
+    """Return what was found with more findings, which are corrected along."""
+    findings = corrected([*found.findings, *more])
+    return replace(found, findings=findings, grades=grades(findings))
 
 
 def grades(findings: Sequence[Finding]) -> tuple[Grade, ...]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import tyro
 
+from assay.cli.audit_gate import AuditGate, AuditGateCheck
 from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
@@ -37,7 +38,16 @@ class Command(Compute):
     prompts: int = 300
     """Most prompts, drawn by the seed."""
     probes: tuple[str, ...] = ()
-    """Names of probes to try; without any, all."""
+    """Names of probes to try; without any, all, and a search for hacks."""
+    hacks: int = 2000
+    """Edited responses that the search for hacks may score; 0 = no search."""
+    gold: str | None = None
+    """Scorer of true quality, which a hack must not raise as well."""
+    transfer: str | None = None
+    """Another reward, to try what is found on."""
+    ledger: Path | None = None
+    """File of a judge's paid answers, which several runs may share; without it, one in the run's
+    folder."""
     format: Format = None
     set_aside: Aside = None
     fail_on: FailOn = ()
@@ -104,4 +114,9 @@ class AuditSelftest:
             raise SystemExit(1)
 
 
-COMMANDS: Final[dict[str, Any]] = {"compare": AuditCompare, "selftest": AuditSelftest}
+COMMANDS: Final[dict[str, Any]] = {
+    "compare": AuditCompare,
+    "selftest": AuditSelftest,
+    "gate": AuditGate,
+    "gate-check": AuditGateCheck,
+}

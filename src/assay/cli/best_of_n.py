@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from assay import components
-from assay.cli.options import Data, FailOn, Format, Overwrite, end_where
+from assay.cli.options import Data, FailOn, Format, Gates, Overwrite, end_where
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
 from assay.stats.conditions import check
@@ -31,6 +31,7 @@ class Command(Compute):
     gold) or step labels (the last label is; responses to one prompt are put together)."""
     scorer: Annotated[str | None, tyro.conf.arg(help=f"The scorer: {KINDS}.")] = None
 
+    gate: Gates = ()
     scores: Path | None = None
     """Instead of a scorer: file of scores that exist, matched by texts, by id or by the data's
     order."""

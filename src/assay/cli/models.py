@@ -180,6 +180,32 @@ class Check:
         print(f"parity {worst:.3g} (limit {limit:g})")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Calibrate:
+    """Fit the temperature of a saved model's probabilities, and keep it beside the weights
+    (arXiv:1706.04599).
+
+    One for P(preferred) of a model of preferences, for the probabilities of a model of outcomes or
+    steps, or for each kind of typed question of a language model. No order of logits or single
+    probabilities changes. What is printed is measured on prompts that the temperature was not
+    fitted on.
+    """
+
+    model: tyro.conf.Positional[str]
+    """Folder of a saved model; of a language model, with settings such as floor=0 behind it."""
+    records: tyro.conf.Positional[str]
+    """Held-out records: preferences, labels of outcomes or steps, or typed questions."""
+    format: Format = None
+
+    device: Device = "auto"
+
+    def __call__(self) -> None:
+        """Fit, write, and print what changed."""
+        from assay.workflows.calibrate import calibrate
+
+        print(calibrate(self.model, self.records, format=self.format, device=self.device))
+
+
 COMMANDS = {
     "list": List,
     "import": Import,
@@ -187,4 +213,5 @@ COMMANDS = {
     "show": Show,
     "check": Check,
     "average": Average,
+    "calibrate": Calibrate,
 }

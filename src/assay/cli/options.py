@@ -17,6 +17,7 @@ __all__ = [
     "Dtype",
     "FailOn",
     "Format",
+    "Gates",
     "Overwrite",
     "Threads",
     "end_where",
@@ -77,6 +78,17 @@ FailOn = Annotated[
         help=(
             "Conditions on which the command ends with 1, for pipelines: 'accuracy<0.7' is on the"
             " value, 'accuracy.low<0.7' on the lower end of its 95 % interval."
+        ),
+    ),
+]
+
+Gates = Annotated[
+    tuple[Path, ...],
+    tyro.conf.arg(
+        metavar="GATE.json ...",
+        help=(
+            "Gates of the judges among the scorers, by `assay audit gate`. With any, a judge"
+            " without one is refused, as is one that differs from what was measured or has drifted."
         ),
     ),
 ]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from assay.cli.options import Format, Overwrite
+from assay.cli.options import Format, Gates, Overwrite
 from assay.cli.overopt_rl import Policies
 from assay.errors import ConfigError
 from assay.specs.compute import Compute
@@ -47,6 +47,7 @@ class BestOfN(Compute):
     """Files of scores that exist, to choose by: matched by texts, by id or by the pool's order."""
     gold_scores: Annotated[Words, tyro.conf.arg(metavar="[NAME=]FILE ...")] = ()
     """Files of scores that exist, of what a choice is worth."""
+    gate: Gates = ()
     world: Literal["gaussian", "essays"] | None = None
     """An embedded world instead of a pool. gaussian: three proxies of a truth that is known, at
     once. essays: policies, proxies of four sizes and three amounts of data, and pools, all from

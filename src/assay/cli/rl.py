@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 import tyro
 
-from assay.cli.options import Aside, Data, Device, Format, Overwrite, Threads
+from assay.cli.options import Aside, Data, Device, Format, Gates, Overwrite, Threads
 from assay.data.splitting import SPLITTERS
 from assay.rl.settings import RECIPES, Settings
 from assay.specs.rewards import GRAMMAR
@@ -73,6 +73,7 @@ class Command:
     lora: int = 0
     """Rank of LoRA adapters to train; the reference is then the policy with adapters off. 0 trains
     every parameter."""
+    gate: Gates = ()
     format: Format = None
 
     set_aside: Aside = False

@@ -15,7 +15,7 @@ import tyro
 
 from assay.aggregation import Aggregation
 from assay.cli.choices import choices
-from assay.cli.options import Data, Format, Overwrite
+from assay.cli.options import Data, Format, Gates, Overwrite
 from assay.search import Budget, Search
 from assay.specs.generators import Policy
 from assay.specs.scorers import KINDS
@@ -54,6 +54,7 @@ class Searching:
     """Aggregation of step scores; none = as the reward model was saved."""
     lower_bound: float = 0.0
     """Standard deviations subtracted from an ensemble's score."""
+    gate: Gates = ()
     verifier: str = "numeric"
     """Verifier of answers, for votes and for the accuracy: numeric, math, or
     package.module:Class."""
@@ -74,7 +75,9 @@ class Searching:
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the job that all searches share."""
-        same = "out overwrite scorer aggregate lower_bound verifier budget replay limit together"
+        same = (
+            "out overwrite scorer aggregate lower_bound gate verifier budget replay limit together"
+        )
         stop = tuple(text.replace(r"\n", "\n").replace(r"\t", "\t") for text in self.step_stop)
         whole = self.policy.sampling()
         most = min(self.step_tokens, whole.max_tokens)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import math
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import tyro
 
+from assay.cli.options import Gates
 from assay.cli.serve_check import Check
 from assay.errors import ConfigError
 from assay.specs.answerers import KINDS as ANSWERERS
@@ -73,6 +75,7 @@ class Command(Compute):
     """Time from which a request is logged as slow, in seconds."""
     log_requests: bool = False
     """Log every request, not only those that fail or are slow."""
+    gate: Gates = ()
     self_check: bool = True
     """Refuse to serve a model whose scores depend on how requests are put together."""
 
@@ -84,9 +87,11 @@ class Command(Compute):
         from assay.specs.answerers import Asking
         from assay.specs.scorers import named
         from assay.specs.served import answering
+        from assay.workflows.gate import admitted
 
         if not (self.scorers or self.answerers):
             raise ConfigError("nothing is served: name a scorer, or --answerers WORD")
+        self._check_limits()
         keys = self._keys()
         bound = listening(self.host, self.port)
         # Also while models are loaded: an end that was asked for is no failure.
@@ -100,6 +105,7 @@ class Command(Compute):
         )
         asking = Asking(device=self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
         answerers = answering(self.answerers, asking)
+        admitted(self.gate, scorers)
         if self.self_check:
             _check(scorers)
         size = self.body_mib * 2**20
@@ -129,13 +135,24 @@ class Command(Compute):
         )
         server.run([bound])
 
+    def _check_limits(self) -> None:
+        """Refuse limits under which nothing would ever be answered."""
+        least = {"wait_ms": 0.0, "slow_s": 0.0, "prompt_tokens": 0.0}
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or name == "port":
+                continue
+            fit = value >= 0 if name in least else value > 0
+            if not (fit and math.isfinite(value)):
+                least_word = "0 or more" if name in least else "more than 0"
+                raise ConfigError(f"--{name.replace('_', '-')} is {value}; give {least_word}")
+
     def _keys(self) -> "tuple[Key, ...]":
         """The keys, which a server that others can reach must have."""
         from assay.server.keys import read_keys
 
         keys: tuple[Key, ...] = ()
         if self.keys is not None:
-            keys = read_keys(self.keys.read_text(), str(self.keys))
+            keys = read_keys(self.keys.read_text("utf-8", "replace"), str(self.keys))
         elif KEYS in os.environ:
             keys = read_keys(os.environ[KEYS], KEYS)
         if not keys and not self.open_to_all and not _loopback(self.host):
@@ -162,7 +179,8 @@ def _check(scorers: "Mapping[str, Scorer]") -> None:
     for name, scorer in scorers.items():
         difference = self_check(name, scorer)
         if difference is not None:
-            print(f"{name}: scores in batches differ by at most {difference:.2g}", flush=True)
+            said = f"scores differ by at most {difference:.2g} however requests are put together"
+            print(f"{name}: {said}", flush=True)
 
 
 def _start(

@@ -29,6 +29,7 @@ def evaluate(
     bins: int = 10,
     resamples: int = 2000,
     seed: int = 0,
+    temperature: float = 1.0,
 ) -> Report:
     """Measure a scorer on records of one kind.
 
@@ -37,7 +38,7 @@ def evaluate(
     where outcome and process models can be calibrated; otherwise they are logits or rewards.
     answers: a key of the final answer of each response, equal where the answers are and None for
     none, which adds majority votes to the curves. ns: sizes of best-of-n; powers of two up to the
-    pool by default.
+    pool by default. temperature: what margins of pairs are divided by to be log-odds.
 
     Raises `DataError` when there is nothing to evaluate, kinds are mixed, or shapes disagree.
     """
@@ -48,6 +49,7 @@ def evaluate(
         bins=bins,
         resamples=resamples,
         seed=seed,
+        temperature=temperature,
     )
     if preferred := _all(records, Preference):
         return preferences.evaluate(preferred, scores, options)

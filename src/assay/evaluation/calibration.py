@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from assay import stats
 from assay.errors import DataError
 from assay.evaluation.report import Options
-from assay.stats import Bin, Estimate
+from assay.stats import Bin, Covered, Estimate
 from assay.stats.intervals import Array
 
-__all__ = ["Calibrated", "calibrate"]
+__all__ = ["Calibrated", "calibrate", "further"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class Calibrated:
     metrics: dict[str, Estimate]
     baselines: dict[str, Estimate]
     reliability: list[Bin] = field(default_factory=list)
+    selective: list[Covered] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -80,13 +81,93 @@ def calibrate(
         f"ECE has {options.bins} bins of equal count and is never 0 by chance: ece/calibrated is"
         " what perfect probabilities would show on independent rows"
     )
-    bins = stats.reliability(x, y, options.bins)
-    return Calibrated(
-        metrics=_named(prefix, metrics),
-        baselines=_named(prefix, baselines),
-        reliability=bins,
-        notes=[note],
+    more = further(
+        stats.to_logits(x), y, x, y, credit=_credit(x, y), options=options, **_clusters(sampling)
     )
+    return Calibrated(
+        metrics=_named(prefix, metrics | more.metrics),
+        baselines=_named(prefix, baselines | more.baselines),
+        reliability=stats.reliability(x, y, options.bins),
+        selective=more.selective,
+        notes=[note, *more.notes],
+    )
+
+
+def further(
+    logits: Array,
+    labels: Array,
+    shown: Array,
+    observed: Array,
+    *,
+    credit: Array,
+    clusters: Any,
+    unscored: int,
+    options: Options,
+) -> Calibrated:
+    """Measure other calibration errors, log loss, what one temperature would change, and how
+    selective the confidence is.
+
+    logits (n,) of labels (n,): their log loss, and that at the temperature of the other prompts.
+    shown (n,): the probabilities of which calibration errors are, against observed. credit (n,):
+    1 where the likelier side is right; the confidence is how far a logit is from 0.
+    """
+    how: dict[str, Any] = {"clusters": clusters, "unscored": unscored}
+    binned: dict[str, Any] = {"bins": options.bins, **how}
+    two = np.column_stack([logits, np.zeros_like(logits)])
+    gold = np.column_stack([labels, 1 - labels])
+    held_out = logits * stats.cross_fitted(two, gold, clusters=clusters)
+    known = bool(np.isfinite(held_out).all())
+    absent = Estimate(value=np.nan, low=np.nan, high=np.nan, n=0, unscored=unscored)
+    metrics = {
+        "ece_equal_width": stats.ece(
+            shown,
+            observed,
+            binning="equal-width",
+            resamples=options.resamples,
+            seed=options.seed,
+            **binned,
+        ),
+        "squared_ece_debiased": stats.debiased_squared_ece(shown, observed, **binned),
+        "nll": stats.mean(_loss(logits, labels), **how),
+        "nll_rescaled": stats.mean(_loss(held_out, labels), **how) if known else absent,
+        "calibration_slope_rescaled": (
+            stats.calibration_slope(held_out, labels, intercept=False, **how).slope
+            if known
+            else absent
+        ),
+    }
+    found = stats.selective(np.abs(logits), credit, **how)
+    metrics |= {"aurc": found.aurc, "aurc_excess": found.excess}
+    notes = [
+        (
+            f"rescaled is by one temperature, fitted on other prompts ({stats.FOLDS} folds): what"
+            " `assay models calibrate` would change"
+        ),
+        (
+            "aurc is the mean error over the coverages at which only the surest are accepted;"
+            " aurc_excess is what is lost to knowing every error (aurc/oracle)"
+        ),
+    ]
+    return Calibrated(
+        metrics=metrics,
+        baselines={"aurc/random": found.random, "aurc/oracle": found.oracle},
+        selective=found.curve,
+        notes=notes,
+    )
+
+
+def _loss(logits: Array, labels: Array) -> Array:
+    """-y ln p - (1 - y) ln(1 - p)."""
+    return np.asarray(np.logaddexp(0.0, logits) - labels * logits, dtype=np.float64)
+
+
+def _credit(p: Array, y: Array) -> Array:
+    """1 where probability and label are on one side of one half; one half where either is on it."""
+    return np.asarray((1 + np.sign(p - 0.5) * np.sign(y - 0.5)) / 2, dtype=np.float64)
+
+
+def _clusters(sampling: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: sampling[key] for key in ("clusters", "unscored")}
 
 
 def _mirrored(estimate: Estimate) -> Estimate:

@@ -11,10 +11,10 @@ from assay.data.records import cluster_key
 from assay.errors import DataError
 from assay.evaluation.report import Report
 from assay.questions import Confidence, Distribution, Question, confidence
-from assay.stats import Estimate
+from assay.stats import Covered, Estimate
 from assay.types import Unscored
 
-__all__ = ["Covered", "brier", "coverage", "divergence", "evaluate"]
+__all__ = ["brier", "coverage", "divergence", "evaluate"]
 
 CLIP: Final = 1e-9
 THRESHOLDS: Final = tuple(i / 10 for i in range(10))
@@ -86,7 +86,23 @@ def evaluate(
         " published numbers differ in this",
         "accuracy counts the likeliest option of gold as the right one, however likely it is",
     ]
-    return Report(kind="decisions", metrics=metrics, baselines=baselines, notes=notes)
+    good = _scored(rows)
+    tops = [max(found.probabilities) for _, found in good]
+    right = [credit(row.gold, found) for row, found in good]
+    chosen = stats.selective(
+        tops,
+        right,
+        clusters=[ids[row.record] for row, _ in good],
+        unscored=len(rows) - len(good),
+    )
+    return Report(
+        kind="decisions",
+        metrics=metrics | {"aurc": chosen.aurc, "aurc_excess": chosen.excess},
+        baselines=baselines | {"aurc/random": chosen.random, "aurc/oracle": chosen.oracle},
+        reliability=stats.reliability(tops, right, bins, binning="equal-width"),
+        selective=chosen.curve,
+        notes=notes,
+    )
 
 
 def _rows(records: Sequence[Decisions], answers: Answers) -> Iterator[_Row]:
@@ -188,18 +204,6 @@ def _prior(train: Sequence[Decisions]) -> Mapping[Hashable, Distribution]:
 def _mixed(some: Sequence[Distribution]) -> Distribution:
     sums = [math.fsum(ps) for ps in zip(*(one.probabilities for one in some), strict=True)]
     return Distribution(probabilities=tuple(p / math.fsum(sums) for p in sums))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Covered:
-    """A point of a confidence-coverage curve."""
-
-    threshold: float
-    """Least confidence that is accepted."""
-    share: Estimate
-    """Accepted questions among all; one without an answer is not accepted."""
-    accuracy: Estimate
-    """Of the accepted ones; NaN where there is none."""
 
 
 def coverage(

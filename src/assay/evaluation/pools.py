@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from assay import stats
 from assay.data.pools import matrix_of
 from assay.data.records import cluster_key
-from assay.evaluation.calibration import calibrate
+from assay.evaluation.calibration import Calibrated, calibrate
 from assay.evaluation.report import Options, Report, histograms
 from assay.stats import CurvePoint, Estimate
 from assay.stats.intervals import Array
@@ -90,7 +90,7 @@ def report(kind: str, pools: Pools, options: Options) -> Report:
     scored = ~np.isnan(pools.proxy)
     x, y = pools.proxy[scored], pools.gold[scored]
     binary = bool(np.isin(y, (0.0, 1.0)).all())
-    bins = []
+    found = Calibrated(metrics={}, baselines={})
     if binary or kind == "outcome":
         found = calibrate(
             x,
@@ -100,11 +100,7 @@ def report(kind: str, pools: Pools, options: Options) -> Report:
             unscored=pools.unscored,
             options=options,
         )
-        metrics, baselines, bins = (
-            metrics | found.metrics,
-            baselines | found.baselines,
-            found.reliability,
-        )
+        metrics, baselines = metrics | found.metrics, baselines | found.baselines
         notes += found.notes
     elif pools.answers is not None and not _probable(pools.gold):
         notes.append(
@@ -115,7 +111,8 @@ def report(kind: str, pools: Pools, options: Options) -> Report:
         metrics=metrics,
         baselines=baselines,
         curves=curves,
-        reliability=bins,
+        reliability=found.reliability,
+        selective=found.selective,
         histograms=histograms({"right": x[y == 1], "wrong": x[y == 0]} if binary else {"all": x}),
         notes=notes,
     )

@@ -2,6 +2,7 @@
 what it says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.special import expit
 
 from assay import stats
 from assay.data.records import cluster_key
+from assay.evaluation.calibration import Calibrated, further
 from assay.evaluation.report import Options, Report, histograms
 from assay.stats import Estimate
 from assay.stats.intervals import Array
@@ -36,8 +38,8 @@ def evaluate(
     both scored.
 
     With Δ = s(preferred) - s(other), accuracy is the mean of 1[Δ > 0] + 1[Δ = 0]/2 and the
-    calibration that of σ(Δ) against the stated preference (Bradley-Terry). Where values are
-    probabilities, s is their logit.
+    calibration that of σ(Δ/T) against the stated preference (Bradley-Terry, T = 1). Where values
+    are probabilities, s is their logit.
     """
     decided = [i for i, record in enumerate(records) if record.prefer != 0.5]
     kept = [i for i in decided if all(isinstance(score, Score) for score in scores[i])]
@@ -75,22 +77,17 @@ def evaluate(
             margin, clusters=sampling["clusters"], unscored=sampling["unscored"]
         ),
     }
-    metrics["brier"] = stats.brier(expit(margin), preferred, **sampling)
-    # The higher score first: its probability of being preferred, and how far it was.
-    confidence = np.asarray(expit(np.abs(margin)), dtype=np.float64)
-    agreed = np.where(margin > 0, preferred, np.where(margin < 0, 1 - preferred, 0.5))
-    metrics["ece"] = stats.ece(confidence, agreed, bins=options.bins, **sampling)
-    metrics["calibration_slope"] = _slope(margin, preferred, sampling)
-    baselines["brier/random"] = stats.brier(np.full(len(kept), 0.5), preferred, **sampling)
-    baselines["ece/calibrated"] = stats.ece_if_calibrated(
-        confidence, bins=options.bins, seed=options.seed
-    )
+    log_odds = margin / options.temperature
+    found = _calibration(log_odds, preferred, right, sampling, options)
+    metrics |= found.metrics
+    baselines |= found.baselines
     return Report(
         kind="preference",
         metrics=metrics,
         baselines=baselines,
         tests={f"accuracy/{baseline}": stats.mcnemar(right, baseline_right)},
-        reliability=stats.reliability(confidence, agreed, options.bins),
+        reliability=found.reliability,
+        selective=found.selective,
         histograms=histograms({"chosen": pairs[:, 0], "rejected": pairs[:, 1], "margin": margin}),
         notes=[
             (
@@ -99,7 +96,42 @@ def evaluate(
             ),
             f"{int((margin == 0).sum())} of {len(kept)} scored pairs have equal scores",
             *NOTES,
+            *found.notes,
+            *(
+                [f"score differences are divided by the calibration's temperature, {t:.3g}"]
+                if (t := options.temperature) != 1
+                else []
+            ),
         ],
+    )
+
+
+def _calibration(
+    log_odds: Array, preferred: Array, right: Array, sampling: dict[str, Any], options: Options
+) -> Calibrated:
+    """How well log-odds (pairs,) of the preferred response say how far it is preferred."""
+    # The higher score first: its probability of being preferred, and how far it was.
+    confidence = np.asarray(expit(np.abs(log_odds)), dtype=np.float64)
+    agreed = np.where(log_odds > 0, preferred, np.where(log_odds < 0, 1 - preferred, 0.5))
+    clustering = {key: sampling[key] for key in ("clusters", "unscored")}
+    slope = stats.calibration_slope(log_odds, preferred, intercept=False, **clustering).slope
+    more = further(
+        log_odds, preferred, confidence, agreed, credit=right, options=options, **clustering
+    )
+    metrics = {
+        "brier": stats.brier(expit(log_odds), preferred, **sampling),
+        "ece": stats.ece(confidence, agreed, bins=options.bins, **sampling),
+        "calibration_slope": slope,
+    }
+    baselines = {
+        "brier/random": stats.brier(np.full(len(right), 0.5), preferred, **sampling),
+        "ece/calibrated": stats.ece_if_calibrated(confidence, bins=options.bins, seed=options.seed),
+    }
+    return replace(
+        more,
+        metrics=metrics | more.metrics,
+        baselines=baselines | more.baselines,
+        reliability=stats.reliability(confidence, agreed, options.bins),
     )
 
 
@@ -117,11 +149,6 @@ def _oriented(
     prefer = np.array([record.prefer for record in records], dtype=np.float64)
     oriented = np.where(prefer[:, None] > 0.5, values, values[:, ::-1])
     return oriented, np.maximum(prefer, 1 - prefer)
-
-
-def _slope(margin: Array, preferred: Array, sampling: dict[str, Any]) -> Estimate:
-    clustering = {key: sampling[key] for key in ("clusters", "unscored")}
-    return stats.calibration_slope(margin, preferred, intercept=False, **clustering).slope
 
 
 def _credit(difference: Array) -> Array:

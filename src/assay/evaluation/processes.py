@@ -74,6 +74,7 @@ def evaluate(
             **found.baselines,
         },
         reliability=found.reliability,
+        selective=found.selective,
         histograms=histograms({"right": x[right == 1], "wrong": x[right == 0]}),
         notes=[
             (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from assay.runs.settings import finite
-from assay.stats import Bin, CurvePoint, Estimate, McNemar
+from assay.stats import Bin, Covered, CurvePoint, Estimate, McNemar
 from assay.stats.intervals import Array
 
 __all__ = ["Histogram", "Options", "Report", "histograms"]
@@ -37,6 +37,8 @@ class Report:
     curves: Mapping[str, list[CurvePoint]] = field(default_factory=dict)
     """Best-of-n curves by what chooses: "scorer", and its baselines."""
     reliability: list[Bin] = field(default_factory=list)
+    selective: list[Covered] = field(default_factory=list)
+    """Accuracy of what is accepted where only the surest are, from few to all."""
     histograms: Mapping[str, Histogram] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     """What was left out, how ties count, and what the numbers do not say."""
@@ -61,6 +63,8 @@ class Options:
     bins: int
     resamples: int
     seed: int
+    temperature: float = 1.0
+    """What margins of pairs are divided by to be log-odds."""
 
 
 def histograms(named: Mapping[str, Array], bins: int = 30) -> dict[str, Histogram]:

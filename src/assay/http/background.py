@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import closing, suppress
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -54,7 +55,10 @@ def gathered(produce: Produce[T]) -> Generator[list[T]]:
             items.put(_End())
 
     # A daemon, so that an iterator that nobody closed does not keep the program from ending.
-    thread = threading.Thread(target=thread_main, name="assay-requests", daemon=True)
+    run_there = copy_context().run
+    thread = threading.Thread(
+        target=run_there, args=(thread_main,), name="assay-requests", daemon=True
+    )
     thread.start()
     loop, task = started.result()
     try:

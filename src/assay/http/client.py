@@ -21,8 +21,9 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,7 +34,16 @@ from assay.errors import BackendError, DataError, MissingExtra
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Client", "Failure", "Pace", "asked_wait", "retry_after", "shorten"]
+__all__ = [
+    "HOPELESS",
+    "Client",
+    "Failure",
+    "Pace",
+    "asked_wait",
+    "models_named",
+    "retry_after",
+    "shorten",
+]
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +55,8 @@ HOPELESS = {
     401: "set the environment variable {key_variable} to a valid key",
     402: "the account has no money",
     403: "the key in the environment variable {key_variable} may not do this",
-    404: "check the model's name and the base URL, which usually ends in /v1",
-    405: "check the base URL, which usually ends in /v1",
+    404: "check the model's name and the address{end}",
+    405: "check the address{end}",
     501: "the server cannot do this with the model that it runs",
 }
 """Statuses that every other request would get too, and what to do."""
@@ -65,6 +75,20 @@ CONNECT_S = 10.0
 IDLE_S = 2.0
 """Seconds that an idle connection is kept: less than servers do, lest one is used as it is
 closed."""
+
+_NAMED: ContextVar[set[str] | None] = ContextVar("named", default=None)
+
+
+@contextmanager
+def models_named() -> Iterator[set[str]]:
+    """Collect the names of the models that servers say they answered with, of all requests
+    within."""
+    found: set[str] = set()
+    before = _NAMED.set(found)
+    try:
+        yield found
+    finally:
+        _NAMED.reset(before)
 
 
 @dataclass(frozen=True)
@@ -235,9 +259,14 @@ class Client:
         if not response.is_success:
             return self._not_ok(response)
         try:
-            return read(_json(response.content))
+            answer = _json(response.content)
+            found = read(answer)
         except DataError as error:
             return _Again("malformed", f"malformed answer: {self._clean(str(error))}")
+        named, seen = _NAMED.get(), answer.get("model") if isinstance(answer, dict) else None
+        if named is not None and isinstance(seen, str):
+            named.add(shorten(seen))
+        return found
 
     def _not_ok(self, response: "httpx2.Response") -> Failure | _Again:
         status = response.status_code
@@ -251,9 +280,9 @@ class Client:
                 f"{self.url} answers {reason}; give the base URL that it points to: {elsewhere}"
             )
         if (advice := HOPELESS_CODES.get(code) or HOPELESS.get(status)) is not None:
-            raise BackendError(
-                f"{self.url} answers {reason}; {advice.format(key_variable=self.key_variable)}"
-            )
+            end = "" if "/v1/" in self.url else ", which usually ends in /v1"
+            told = advice.format(key_variable=self.key_variable, end=end)
+            raise BackendError(f"{self.url} answers {reason}; {told}")
         if status not in AGAIN and status < 500:
             return Failure(f"refused: {reason}", refused=True)
         wait = asked_wait(response.headers, datetime.now(UTC))

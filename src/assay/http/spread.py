@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from assay.errors import BackendError, ConfigError
 from assay.http.background import iterate
@@ -43,7 +44,7 @@ class Servers:
 
     def __post_init__(self) -> None:
         for url in self.urls:
-            if not url.startswith(("http://", "https://")):
+            if not _address(url):
                 raise ConfigError(f"{url!r} is no server's address; give http://HOST:PORT")
         if not self.urls:
             raise ConfigError("no server is given; give http://HOST:PORT")
@@ -105,6 +106,15 @@ class Servers:
         )
 
 
+def _address(url: str) -> bool:
+    """Whether a URL has a host, and a port that there is or none."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 @dataclass
 class _Load:
     """A server and what it is at."""
@@ -130,8 +140,9 @@ async def _ask_one(
         try:
             answer = await one.client.ask(body, read)
         except BackendError as error:
+            if len(load) > 1 and not one.down:
+                log.warning("%s", error)
             one.down = str(error)
-            log.warning("%s", error)
             continue
         finally:
             one.under_way -= 1

@@ -12,7 +12,7 @@ from assay.protocols import Judge, Scorer
 from assay.questions import Comparison
 from assay.types import Group, Score, Unscored
 
-__all__ = ["ScoringJudge", "TournamentScorer", "as_judge", "as_scorer"]
+__all__ = ["ScoringJudge", "TournamentScorer", "as_judge", "as_scorer", "pair_temperature"]
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,21 @@ def as_judge(
     scorer: Scorer,
     *,
     how: Literal["sigmoid", "strict"] = "sigmoid",
-    scale: float = 1.0,
+    scale: float | None = None,
     margin: float = 0.0,
 ) -> ScoringJudge:
     """Compare pairs by a scorer's scores: by the sigmoid of their difference, or strictly, where
-    differences up to the margin are ties."""
+    differences up to the margin are ties.
+
+    scale: log-odds per unit of score; None takes that of a reward model's calibration, or 1.
+    """
+    if scale is None:
+        scale = 1 / pair_temperature(scorer) if how == "sigmoid" else 1.0
     return ScoringJudge(scorer, how, scale, margin)
+
+
+def pair_temperature(scorer: Scorer) -> float:
+    """Return what differences of a scorer's scores are divided by for log-odds: what was fitted for
+    a reward model, 1 for any other."""
+    model = getattr(scorer, "model", None)
+    return float(getattr(model, "pair_temperature", 1.0))

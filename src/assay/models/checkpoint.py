@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from assay.errors import AssayError, BackendError, ConfigError
+from assay.models.calibration import read_calibration
 from assay.models.device import device_of
 from assay.models.generic import classifier_of, has_stock_classifier
 from assay.models.head import head_of
@@ -274,7 +275,8 @@ def save(
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         manifest = Manifest(
-            readout=model.readout,
+            # A calibration is of the weights in its own folder, and stays there.
+            readout=model.readout.model_copy(update={"temperature": 1.0}),
             layout=model.layout,
             pad_id=model.pad_id,
             implicit_beta=beta,
@@ -349,10 +351,30 @@ def read_manifest(folder: str | Path) -> Manifest:
         raise ConfigError(f"{path} is malformed at {where}: {error.errors()[0]['msg']}") from error
 
 
-def load(folder: str | Path, *, dtype: Dtype | None = None, device: str = "cpu") -> RewardModel:
-    """A saved reward model. Raises `ConfigError` where the folder is not one, or not whole."""
+def load(
+    folder: str | Path,
+    *,
+    dtype: Dtype | None = None,
+    device: str = "cpu",
+    calibrated: bool = True,
+) -> RewardModel:
+    """A saved reward model, its probabilities by the temperature that was fitted for it, if any.
+
+    calibrated: False leaves the temperature out. Raises `ConfigError` where the folder is not one,
+    or not whole, or its calibration is of other weights.
+    """
     path, device = Path(folder), device_of(device)
     manifest = read_manifest(path)
+    calibration = read_calibration(path) if calibrated else None
+    model = _loaded(path, manifest, dtype, device)
+    if calibration is not None:
+        update = {"temperature": calibration.of("step")}
+        model.encoder.readout = model.readout.model_copy(update=update)
+        model.pair_temperature = calibration.of("pair")
+    return model
+
+
+def _loaded(path: Path, manifest: Manifest, dtype: Dtype | None, device: str) -> RewardModel:
     beta, pad_id, scores = manifest.implicit_beta, manifest.pad_id, manifest.scores
     settings: dict[str, Any] = {"may_hold": [], "dtype": getattr(torch, dtype) if dtype else "auto"}
     encoder = Encoder(load_tokenizer(path), manifest.layout, manifest.readout)

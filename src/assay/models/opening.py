@@ -52,16 +52,19 @@ def open_model(
 ) -> RewardModel:
     """A reward model from a folder, or a published one that was downloaded before, ready to score.
 
-    settings: those of its layout, and `preset`, how its head is read where its weights do not tell.
+    settings: those of its layout, `preset`, how its head is read where its weights do not tell, and
+    calibration=none, which leaves out the temperature that was fitted for a saved model.
     Raises `ConfigError`, in one sentence, for what is not there, is no reward model, or leaves open
     how it is read.
     """
     words = dict(settings or {})
+    if (calibration := words.pop("calibration", None)) not in (None, "none"):
+        raise ConfigError(f"calibration={calibration}: there is none, or leave it out")
     if (Path(name) / MANIFEST).is_file():
         if words:
             given = ", ".join(f"{key}={value}" for key, value in words.items())
             raise ConfigError(f"{name} says itself how its texts are laid out; leave out {given}")
-        return load(name, dtype=dtype, device=device)
+        return load(name, dtype=dtype, device=device, calibrated=calibration is None)
     preset = words.pop("preset", None)
     if name in REFUSED:
         raise ConfigError(f"{name} cannot be loaded: {REFUSED[name].why}")

@@ -17,9 +17,9 @@ pair. The logit of an implicit model is the reward of all tokens so far, and its
 what each adds (`steps="difference"`).
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import FiniteFloat
+from pydantic import Field, FiniteFloat
 
 from assay.aggregation import Aggregation
 from assay.types import Record
@@ -43,6 +43,8 @@ class Readout(Record):
     head of its own."""
     link: Literal["identity", "sigmoid"] = "identity"
     """From logit to step score; "sigmoid" gives probabilities."""
+    temperature: Annotated[FiniteFloat, Field(gt=0, exclude_if=lambda value: value == 1)] = 1.0
+    """Divides what the sigmoid is taken of: of the weights' calibration, never saved with them."""
     steps: Literal["value", "difference"] = "value"
     """A step's score is that of its logit, or of what its logit adds to the one before (0 before
     the first): through the sigmoid, above a half where the step raises the reward. The aggregation
@@ -82,4 +84,6 @@ def in_words(readout: Readout) -> str:
         at += ", less the one before"
         whole = "that of the last, nothing taken off" if readout.aggregate == "last" else whole
     link = "as it is" if readout.link == "identity" else "through a sigmoid"
+    if readout.link == "sigmoid" and readout.temperature != 1:
+        link = f"divided by {readout.temperature:.4g} and {link}"
     return f"{outputs}{head}, read at {at}, {link}; a response's score is {whole}"

@@ -133,6 +133,9 @@ class RewardModel(nn.Module):
     """
 
     readout_weights: Tensor
+    pair_temperature: float = 1.0
+    """What a difference of two scores is divided by for the log-odds of a preference; scores stay
+    what they are."""
 
     def __init__(
         self, network: Any, encoder: Encoder, *, pad_id: int, scores: TrainScores | None = None

@@ -9,10 +9,11 @@ context is the backbone's, not the one that was trained on; both are said on the
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from assay.models.calibration import CALIBRATION
 from assay.models.checkpoint import LAYERS, Manifest, read_manifest
 from assay.models.heads import tensor_names
 from assay.models.loading import load_tokenizer
@@ -56,7 +57,11 @@ def serving(folder: Path) -> list[Serving]:
     )
     if why := _not_elsewhere(folder, manifest, config):
         return [ours, *(Serving(server=name, note=f"cannot: {why}") for name in ("vLLM", "SGLang"))]
-    return [ours, _vllm(folder, manifest, config), _sglang(folder, manifest, config)]
+    others = [_vllm(folder, manifest, config), _sglang(folder, manifest, config)]
+    if (folder / CALIBRATION).is_file():
+        said = f"; it does not know {CALIBRATION}: its probabilities are not calibrated"
+        others = [replace(one, note=one.note + said) if one.start else one for one in others]
+    return [ours, *others]
 
 
 def _not_elsewhere(folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> str:

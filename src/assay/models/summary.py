@@ -7,6 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from assay.errors import ConfigError
+from assay.models.calibration import read_calibration
 from assay.models.checkpoint import read_manifest
 from assay.models.folder import check_weights
 from assay.models.readout import in_words
@@ -33,7 +34,21 @@ def summary(folder: Path) -> dict[str, str]:
             else "not stated"
         ),
         "parity": f"{parity:.3g} at most" if parity is not None else "not measured",
+        **_calibrated(folder),
     }
+
+
+def _calibrated(folder: Path) -> dict[str, str]:
+    """The temperatures beside a model's weights, or why they do not count."""
+    try:
+        found = read_calibration(folder)
+    except ConfigError as error:
+        return {"calibration": str(error)}
+    said = [
+        f"{what} / {one.temperature:.4g} (fitted on {one.measured.get('rows', '?')} rows)"
+        for what, one in (found.temperatures.items() if found else ())
+    ]
+    return {"calibration": "; ".join(said) or "none"}
 
 
 def published() -> list[str]:

@@ -14,7 +14,7 @@ LAYOUT_KEYS: Final = tuple(
 )
 """Settings of a layout that can be given as words."""
 
-KEYS: Final = ("preset", *LAYOUT_KEYS)
+KEYS: Final = ("preset", "calibration", *LAYOUT_KEYS)
 """Settings that can stand behind a model's name."""
 
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")

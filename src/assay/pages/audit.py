@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from assay.audit.card import Card
+from assay.audit.card import Card, hack_told
 from assay.audit.findings import Case, Finding
 from assay.audit.probe import AREAS
 from assay.audit.run import Grade
@@ -46,6 +46,8 @@ def audit_sections(card: Card, run: Mapping[str, Any]) -> list[Section]:
         text = "What the gravest failures look like: the same prompt before and after the change."
         sections.append(Section("The worst texts", [Paragraph(text), *map(_example, card.cases)]))
     sections.append(Section("Responses without content", _empty(card)))
+    if card.hacks is not None:
+        sections.append(Section("Search for hacks", _hacks(card)))
     if card.functions:
         sections.append(Section("What it pays for", _functions(card)))
     if card.metrics:
@@ -123,6 +125,43 @@ def _empty(card: Card) -> list[Block]:
         " once"
     )
     return [Table(["in place of the response", "not last", "interval", "n"], rows, caption)]
+
+
+def _hacks(card: Card) -> list[Block]:
+    """The best edit against the budget, beside random ones, and what it is."""
+    assert card.hacks is not None
+    lines = {"evolved": card.hacks.trajectory, "random": card.hacks.baseline_random}
+    series = [
+        Series(
+            points=points([(step.scored, step.held_out) for step in steps]),
+            name=name,
+            colour=colour,
+            marker="o",
+            spread="bars",
+        )
+        for (name, steps), colour in zip(lines.items(), ("blue", "muted"), strict=True)
+        if steps
+    ]
+    blocks: list[Block] = [Paragraph(f"{hack_told(card)}.".capitalize())]
+    if series:
+        panel = Panel(
+            series=series,
+            x_label="edited responses scored",
+            y_label="gain on held-out prompts",
+            scale="log",
+        )
+        plot = Plot(title="Best edit by budget", panels=[panel])
+        text = f"The best edit so far, in {card.unit.meaning}, on prompts it was not chosen on."
+        blocks.append(Figure(paint.draw(plot), text))
+    rows = [
+        [cut(one.edit, 300), one.search, one.held_out.effect, one.held_out.flips.get("uplift")]
+        for one in card.hacks.best
+    ]
+    if rows:
+        head = ["edit", "where it was chosen", "on other prompts", "lifted above a right one"]
+        blocks.append(Table(head, rows, "Edits that gain, with no part in common", words=True))
+        blocks += [_example(case) for one in card.hacks.best[:1] for case in one.held_out.cases[:1]]
+    return blocks
 
 
 def _functions(card: Card) -> list[Block]:

@@ -6,6 +6,7 @@ and `DataError` when there is nothing to draw.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -28,7 +29,7 @@ from assay.report.plot import (
     styles,
 )
 from assay.report.svg import PALETTE
-from assay.stats import Bin, CurvePoint, Estimate
+from assay.stats import Bin, Covered, CurvePoint, Estimate
 
 __all__ = [
     "Counts",
@@ -39,6 +40,7 @@ __all__ = [
     "over_steps",
     "reliability",
     "score_histogram",
+    "selective",
     "small_panel",
     "training_curves",
 ]
@@ -185,6 +187,50 @@ def reliability(bins: Sequence[Bin]) -> str:
     )
     title = "Calibration: predicted probability against observed frequency"
     return draw(Plot(title=title, panels=[top, bottom], width=3.8, ratios=(4, 1), share_x=True))
+
+
+def selective(curve: Sequence[Covered]) -> str:
+    """Draw the error of what is accepted against how much is, with the lines of a confidence that
+    knows nothing and of one that knows every error."""
+    known = [point for point in curve if math.isfinite(point.accuracy.value)]
+    if not known:
+        raise DataError("no point to draw; `assay.stats.selective` makes them")
+    right = known[-1].accuracy.value
+    shares = [i / 40 for i in range(1, 41)]
+    knows = [Point(c, max(0.0, 1 - right / c)) for c in shares]
+    lines = [
+        Series(
+            points=points((p.share.value, _mirrored(p.accuracy)) for p in known),
+            name="confidence",
+            marker="o" if len(known) == 1 else "",
+        ),
+        Series(
+            points=[Point(c, 1 - right) for c in (shares[0], 1.0)],
+            name="random",
+            colour="muted",
+            stroke="dashed",
+            width=1.1,
+            hover=False,
+        ),
+        Series(
+            points=knows, name="oracle", colour="muted", stroke="dotted", width=1.1, hover=False
+        ),
+    ]
+    panel = Panel(
+        series=lines,
+        title="Risk against coverage",
+        x_label="share accepted, the surest first",
+        y_label="error of what is accepted",
+        x_range=(0, 1),
+        y_range=(0, None),
+        names="none",
+    )
+    title = "Risk against coverage: the error of the surest answers, by how many are accepted"
+    return draw(Plot(title=title, panels=[panel], width=3.8))
+
+
+def _mirrored(accuracy: Estimate) -> Estimate:
+    return replace(accuracy, value=1 - accuracy.value, low=1 - accuracy.high, high=1 - accuracy.low)
 
 
 def score_histogram(

@@ -26,7 +26,7 @@ from assay.report.html import (
     Table,
     Text,
 )
-from assay.stats import Bin, CurvePoint, Estimate, McNemar
+from assay.stats import Bin, Covered, CurvePoint, Estimate, McNemar
 from assay.stats.numbers import beside
 
 __all__ = [
@@ -44,6 +44,12 @@ __all__ = [
 
 BASELINES: Final = ("random", "mean", "shortest", "longest", "majority", "oracle")
 """Choosers that need no model."""
+RUN_PARTS: Final = {
+    "versions": "Versions",
+    "gates": "Gates of the judges",
+    "data": "Data files, by SHA-256",
+}
+"""Parts of a `run.json` that are shown folded."""
 Baselines = Mapping[str, Estimate | Sequence[CurvePoint]]
 
 
@@ -79,6 +85,11 @@ class Evaluation(Protocol):
     @property
     def reliability(self) -> Sequence[Bin]:
         """Calibration, where scores are probabilities."""
+        ...
+
+    @property
+    def selective(self) -> Sequence[Covered]:
+        """Accuracy of the surest answers, from few to all."""
         ...
 
     @property
@@ -144,6 +155,13 @@ def evaluation_sections(evaluation: Evaluation, *, of: str = "") -> list[Section
             " come true as often as they say."
         )
         figures.insert(0, Figure(plots.reliability(evaluation.reliability), caption))
+    if evaluation.selective:
+        caption = (
+            "The surest answers are accepted first; the band is the 95 % interval. A confidence"
+            " that knows nothing has the broken line, one that knows every error the dotted one."
+        )
+        place = 1 if evaluation.reliability else 0
+        figures.insert(place, Figure(plots.selective(evaluation.selective), caption))
     if figures:
         blocks.append(Figures(figures))
     baselines = {_words(name) for name in evaluation.baselines}
@@ -179,7 +197,7 @@ def run_section(run: Mapping[str, Any]) -> Section:
         blocks.append(table if few else Details(f"All {len(table.rows)} settings", [table]))
     if started := run.get("started"):
         blocks.append(Paragraph(f"Started {started}."))
-    for key, summary in (("versions", "Versions"), ("data", "Data files, by SHA-256")):
+    for key, summary in RUN_PARTS.items():
         if values := run.get(key):
             blocks.append(Details(summary, [KeyValues(values)]))
     return Section("Settings", blocks)

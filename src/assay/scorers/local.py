@@ -309,10 +309,12 @@ class LocalScorer:
                 reason="an implicit reward model adds up over the response alone, and a text that"
                 " was laid out elsewhere does not say where it starts; send prompt and response"
             )
-        if (highest := max(sequence.ids)) >= self.model.rows:
-            return Unscored(
-                reason=f"token {highest} has no row in the model's embedding of {self.model.rows}"
-            )
+        for token in (min(sequence.ids, default=0), max(sequence.ids, default=0)):
+            if not 0 <= token < self.model.rows:
+                rows = self.model.rows
+                return Unscored(
+                    reason=f"token {token} has no row in the model's embedding of {rows}"
+                )
         match unfit(layout, response, sequence):
             case "too long":
                 return Unscored(
@@ -331,6 +333,8 @@ def score_of(logits: tuple[float, ...], readout: Readout) -> Score | Unscored:
     """Return the score that a read-out makes of the logits of a response's steps."""
     link = torch.sigmoid if readout.link == "sigmoid" else torch.asarray
     logits_S = torch.tensor(logits, dtype=torch.float64)
+    if readout.link == "sigmoid":
+        logits_S = logits_S / readout.temperature
     values = link(logits_S).tolist()
     added = logits_S.diff(prepend=logits_S.new_zeros(1))
     steps = tuple(link(added).tolist() if readout.steps == "difference" else values)

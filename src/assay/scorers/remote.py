@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from assay.chat import openai
 from assay.errors import BackendError, ConfigError, DataError
 from assay.fingerprint import fingerprint
-from assay.http.client import Failure
+from assay.http.client import HOPELESS, Failure
 from assay.http.spread import Servers
 from assay.scorers.wires import WIRES, Answer, Sent
 from assay.types import Group, Message, Prompt, Response, Score, Unscored
@@ -205,7 +205,7 @@ def _scores(answer: Any) -> list[Score | Unscored]:
 def _score_of(row: Mapping[str, Any]) -> Score | Unscored:
     if "unscored" in row:
         return Unscored(reason=str(row["unscored"]))
-    kept = {key: row[key] for key in ("value", "steps", "std", "parts") if key in row}
+    kept = {key: row[key] for key in Score.model_fields if key in row}
     try:
         return Score.model_validate(kept)
     except ValidationError as error:
@@ -234,7 +234,14 @@ def served_fingerprint(servers: Servers, url: str, model: str) -> str:
         rows = answer.json()["data"] if answer.is_success else []
         named = {str(row["id"]): row.get("fingerprint") for row in rows}
     except (httpx2.RequestError, httpx2.HTTPStatusError) as error:
-        raise BackendError(f"{url} cannot be asked for its models: {error}") from error
+        told = f"{url} cannot be asked for its models"
+        if isinstance(error, httpx2.RequestError):
+            raise BackendError(f"{told}: {error}; look whether the server runs") from error
+        status = error.response.status_code
+        advice = HOPELESS.get(status, "look at its log").format(
+            key_variable=servers.key_variable, end=""
+        )
+        raise BackendError(f"{told}: it answers {status}; {advice}") from error
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
     if model and named and model not in named:

@@ -17,29 +17,25 @@ from assay.types import Message, Prompt
 
 __all__ = ["answering", "inquiry_work"]
 
-Result = list[Answered] | Refused
-"""The answers to one request, or why the answerer cannot be asked."""
 
-
-def answering(answerer: Answerer) -> Callable[[Sequence[Sequence[Any]]], list[list[Result]]]:
+def answering(
+    answerer: Answerer,
+) -> Callable[[Sequence[Sequence[Any]]], list[list[list[Answered]]]]:
     """Return what a batcher runs: an item is a whole request, whose questions stay together.
 
-    What an answerer says of questions that it cannot be asked refuses their own request alone.
+    It raises `Refused` for questions that the answerer cannot be asked; the batcher then asks each
+    request alone.
     """
     # These take conversations; others a user's message, behind which the question is put.
     whole = isinstance(answerer, HeadAnswerer | DecisionAnswerer)
 
-    def ask(asked: Sequence[Inquiry]) -> list[Result]:
+    def run(items: Sequence[Sequence[Inquiry]]) -> list[list[list[Answered]]]:
+        asked = [one for row in items for one in row]
         given = [one.state if whole else ending_with_user(one.state) for one in asked]
         try:
-            return [*answered(answerer, given, [one.questions for one in asked])]
+            found = iter(answered(answerer, given, [one.questions for one in asked]))
         except ConfigError as error:
-            if len(asked) == 1:
-                return [Refused("questions", str(error), status=422)]
-        return [result for one in asked for result in ask([one])]
-
-    def run(items: Sequence[Sequence[Inquiry]]) -> list[list[Result]]:
-        found = iter(ask([one for row in items for one in row]))
+            raise Refused("questions", str(error), status=422) from error
         return [[next(found) for _ in row] for row in items]
 
     return run

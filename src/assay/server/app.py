@@ -6,10 +6,11 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
@@ -17,9 +18,10 @@ from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.protocols import Answerer, Scorer
 from assay.scorers.reading import Reader, Reading
+from assay.server import openapi
 from assay.server.answering import answering, inquiry_work
 from assay.server.batcher import Batcher, Full, Stopped
-from assay.server.body import Room, read_body
+from assay.server.body import Room, aside, parsed, read_body
 from assay.server.dialects import About, Asked, Dialect, Refused, sglang, told_apart, vllm
 from assay.server.dialects.decisions import DECISIONS
 from assay.server.dialects.llama_factory import LLAMA_FACTORY
@@ -129,7 +131,10 @@ class _Serving:
             does = self.models[name].description
             raise Refused("model", f"{name} {does}, which {dialect.path} does not", status=404)
         there = ", ".join(fit) or "none that this path asks"
-        raise Refused("model", f"no model is called {name!r}; there is {there}", status=404)
+        wrong = (
+            f"no model is called {name!r}" if name else "none is named, and one of several is asked"
+        )
+        raise Refused("model", f"{wrong}; there is {there}", status=404)
 
     async def answer(self, dialect: Dialect | TypedDialect, request: Request) -> JSONResponse:
         """Answer one request of a dialect."""
@@ -139,7 +144,7 @@ class _Serving:
                 body = await read_body(
                     request, most=limits.body_bytes, seconds=limits.body_s, part=part
                 )
-                asked = dialect.read(body)
+                asked = await aside(len(body), self._asked, dialect, body)
                 model = self.model(request.path_params.get("name") or asked.model, dialect)
                 doing = self._written(dialect, model, asked, request)
                 return JSONResponse(await wanted(request, limits.request_s, doing))
@@ -150,9 +155,17 @@ class _Serving:
             return JSONResponse({"error": {"message": "the server ends"}}, 503)
         except Refused:
             raise
-        except DataError as error:
-            # About what was asked: other errors may tell what is nobody's business.
+        except (ConfigError, DataError) as error:
+            # About what was asked, so it would fail again; other errors may tell what is nobody's
+            # business.
             raise Refused("", str(error), status=422) from error
+
+    def _asked(self, dialect: Dialect | TypedDialect, body: bytes) -> Asked | Inquiry:
+        """What a body asks for."""
+        given = parsed(body)
+        if isinstance(dialect, Dialect):
+            given = dialect.bounded(given, self.limits.responses)
+        return dialect.read(given)
 
     async def _written(
         self,
@@ -174,8 +187,6 @@ class _Serving:
             assert model.answerer is not None
             work = inquiry_work(asked, model.answerer)
             ((found,),) = await model.batcher.ask([work], request.state.client)
-            if isinstance(found, Refused):
-                raise found
             self._count(model, [one.answer for one in found], request)
             return dialect.write(asked, found, about)
         assert isinstance(dialect, Dialect)
@@ -270,10 +281,7 @@ def application(
         log.info("drained")
 
     # No pages that load scripts from elsewhere, no redirects to wherever a header says.
-    app = FastAPI(
-        title="Assay reward server", lifespan=lifespan, docs_url=None, redoc_url=None,
-        redirect_slashes=False,
-    )  # fmt: skip
+    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     shapes = {one.path: one.refused for one in dialects if isinstance(one, TypedDialect)}
     app.add_middleware(
         Door, access=Access(keys), metrics=metrics, slow_s=limits.slow_s, shapes=shapes
@@ -284,10 +292,9 @@ def application(
         # Most stacks' requests name no model: where there are several, the path does.
         for path in (dialect.path, "/models/{name}" + dialect.path):
             app.add_api_route(
-                path, _endpoint(serving, dialect), methods=["POST"], summary=dialect.summary
+                path, _endpoint(serving, dialect), methods=["POST"], include_in_schema=False
             )
-
-    app.include_router(_about(serving))
+    app.include_router(_about(serving, dialects))
     return app
 
 
@@ -298,9 +305,11 @@ def _model(name: str, scorer: Scorer, metrics: Metrics, settings: Mapping[str, A
     return Model(name, scorer, batcher, fingerprint(scorer), together=of_its_own(scorer))
 
 
-def _about(serving: _Serving) -> APIRouter:
-    """The paths that say how the server is."""
+def _about(serving: _Serving, dialects: Sequence[Dialect | TypedDialect]) -> APIRouter:
+    """The paths that say how the server is, and what it takes."""
     router = APIRouter()
+    described = cache(lambda: openapi.document(router.routes, dialects))
+    shown = cache(lambda: openapi.page(described()))
 
     @router.get("/health/live", summary="Whether the models' threads run.")
     async def live() -> JSONResponse:
@@ -329,13 +338,21 @@ def _about(serving: _Serving) -> APIRouter:
         ]
         return {"object": "list", "data": rows, "models": also}
 
+    @router.get("/openapi.json", summary="What each path takes and answers.")
+    async def document() -> JSONResponse:
+        return JSONResponse(described())
+
+    @router.get("/docs", summary="The same as a page.")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(shown())
+
     return router
 
 
 async def _no_path(request: Request, error: Exception) -> JSONResponse:
     """What is answered where there is no such path, or not for this method."""
     assert isinstance(error, HTTPException)
-    words = "there is no such path; /openapi.json lists those that there are"
+    words = "there is no such path; /docs lists those that there are"
     if error.status_code == 405:
         words = f"this path takes {(error.headers or {}).get('Allow', 'another method')}"
     detail = {"message": words, "field": "path"}

@@ -182,7 +182,7 @@ class Batcher:
         """Take a batch off the queue: clients in turn, each time with all of the same key."""
         batch: list[_Ticket] = []
         room = self.batch_tokens
-        while self._clients and room > 0:
+        while self._clients and (room > 0 or not batch):
             client, own = next(iter(self._clients.items()))
             alike = self._keys[next(iter(own)).work.key]
             # Its own first: a turn serves the client that has it.
@@ -243,7 +243,8 @@ class Batcher:
         items = [[item for ticket in own for item in ticket.work.items] for own in together]
         try:
             rows = _checked(self._run, items)
-        except Exception as error:  # noqa: BLE001 - whatever a model raises
+        except BaseException as raised:  # noqa: BLE001 - whatever a model raises
+            error = _bearable(raised)
             parts = [[own] for own in together]
             if len(parts) == 1:
                 parts = [[[ticket]] for ticket in together[0]]
@@ -265,6 +266,14 @@ def _checked(run: Run, items: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]
     if [len(row) for row in found] != [len(row) for row in items]:
         raise BackendError("the model gave another number of results than there are items")
     return found
+
+
+def _bearable(error: BaseException) -> Exception:
+    """An error as one that a future can hold: an exit is the scorer's, not the server's, and who
+    asked must not wait for it for ever."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return BackendError(f"the model raised {type(error).__name__}: {error}")
 
 
 def _hand_over(ticket: _Ticket, result: Sequence[Any] | Exception) -> None:

@@ -5,10 +5,10 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from starlette.requests import ClientDisconnect, Request
@@ -16,7 +16,12 @@ from starlette.requests import ClientDisconnect, Request
 from assay.server.dialects import Refused
 from assay.server.keys import Spent
 
-__all__ = ["Part", "Room", "parsed", "read_body"]
+__all__ = ["Part", "Room", "aside", "parsed", "read_body"]
+
+T = TypeVar("T")
+
+LARGE: Final = 2**18
+"""Bytes from which on a body is read in a thread."""
 
 DEEPEST: Final = 64
 """Brackets within brackets, at most."""
@@ -59,10 +64,8 @@ class Part:
         self.used += size
 
 
-async def read_body(
-    request: Request, *, most: int, seconds: float, part: Part
-) -> Mapping[str, Any]:
-    """Return the object that a body holds.
+async def read_body(request: Request, *, most: int, seconds: float, part: Part) -> bytes:
+    """Return a request's body.
 
     most: bytes. seconds: until all of it is there. Raises `Refused` with a status of 4xx.
     """
@@ -83,7 +86,15 @@ async def read_body(
         raise Refused("", f"the body was not there after {seconds:g} s", status=408) from None
     except ClientDisconnect:
         raise Refused("", "the client left", status=499) from None
-    return parsed(bytes(body))
+    return bytes(body)
+
+
+async def aside(size: int, run: Callable[..., T], *given: Any) -> T:
+    """Run something that takes a while for a large body in a thread: others are answered
+    meanwhile."""
+    if size < LARGE:
+        return run(*given)
+    return await asyncio.to_thread(run, *given)
 
 
 def parsed(body: bytes) -> Mapping[str, Any]:

@@ -43,7 +43,8 @@ def read_keys(text: str, where: str) -> tuple[Key, ...]:
     A # starts a comment; a semicolon ends a line, too. Raises `ConfigError` naming the line.
     """
     keys: list[Key] = []
-    for number, line in enumerate(text.replace(";", "\n").splitlines(), 1):
+    # An editor may have put a byte order mark before the first line.
+    for number, line in enumerate(text.removeprefix("\ufeff").replace(";", "\n").splitlines(), 1):
         words = line.split("#")[0].split()
         if words:
             keys.append(_key(words, f"{where}, line {number}"))

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from assay.errors import BackendError
 from assay.protocols import Scorer
 from assay.scorers.ensemble import Ensemble
 from assay.scorers.lower_bound import LowerBound
@@ -61,9 +62,17 @@ def scoring(
         saved(sum(_size(g.prompt.text) * (len(g.responses) - 1) for g in groups))
         if isinstance(scorer, Reader):
             return scorer.readings(groups)
-        return [[Reading(score=score) for score in row] for row in by_columns(scorer, groups)]
+        return [[_reading(score) for score in row] for row in by_columns(scorer, groups)]
 
     return run
+
+
+def _reading(score: object) -> Reading:
+    """A score of anybody's code. Raises `BackendError` for what is none: dialects would leave it
+    out, and the others move up."""
+    if not isinstance(score, Score | Unscored):
+        raise BackendError(f"the scorer gave {type(score).__name__}, no score")
+    return Reading(score=score)
 
 
 def work_of(group: Group, *, together: bool = True) -> Work:

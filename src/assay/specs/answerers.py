@@ -125,6 +125,7 @@ class _Local:
     labels: Style = "auto"
     rotations: bool = False
     max_length: int | None = None
+    calibration: Literal["none"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,12 +348,21 @@ def _local(name: str, word: Word, asking: Asking) -> Answerer:
     (local,) = _settings(word, _Local)
     _refuse_repeats(word, asking, "a local model's probabilities are exact")
     from assay.answerers.local import LocalAnswerer
+    from assay.models.calibration import read_calibration
     from assay.models.policy import open_policy
     from assay.specs.compute import dtype_of
 
     precision = dtype_of(asking.dtype) or "float32"
-    model, tokenizer, _ = open_policy(name, dtype=precision, device=asking.device)
-    return LocalAnswerer(model, tokenizer, micro_tokens=asking.micro_tokens, **asdict(local))
+    model, tokenizer, folder = open_policy(name, dtype=precision, device=asking.device)
+    given = asdict(local)
+    # Temperatures are fitted for options as they are asked for unless a word says else.
+    as_fitted = given.pop("calibration") is None and not local.rotations and local.labels == "auto"
+    temperatures: dict[str, float] = {}
+    if as_fitted and (found := read_calibration(folder)):
+        temperatures = {kind: one.temperature for kind, one in found.temperatures.items()}
+    return LocalAnswerer(
+        model, tokenizer, micro_tokens=asking.micro_tokens, temperatures=temperatures, **given
+    )
 
 
 def _refuse_repeats(word: Word, asking: Asking, why: str) -> None:

@@ -14,6 +14,7 @@ from assay.stats.calibration import (
     Calibration,
     brier,
     calibration_slope,
+    debiased_squared_ece,
     ece,
     ece_if_calibrated,
     reliability,
@@ -23,15 +24,20 @@ from assay.stats.estimate import Estimate, bracket, summarise
 from assay.stats.means import bootstrap, mean, student
 from assay.stats.paired import McNemar, mcnemar, paired_bootstrap, paired_difference
 from assay.stats.ranking import auroc
+from assay.stats.selective import Covered, Selective, selective
 from assay.stats.shares import proportion, wilson
+from assay.stats.temperature import FOLDS, cross_fitted, temperature
 from assay.stats.votes import majority_curve, weighted_majority_curve
 
 __all__ = [
+    "FOLDS",
     "Bin",
     "Calibration",
+    "Covered",
     "CurvePoint",
     "Estimate",
     "McNemar",
+    "Selective",
     "auroc",
     "best_of_n",
     "best_of_n_curve",
@@ -39,7 +45,9 @@ __all__ = [
     "bracket",
     "brier",
     "calibration_slope",
+    "cross_fitted",
     "curve",
+    "debiased_squared_ece",
     "ece",
     "ece_if_calibrated",
     "majority_curve",
@@ -51,8 +59,10 @@ __all__ = [
     "paired_difference",
     "proportion",
     "reliability",
+    "selective",
     "student",
     "summarise",
+    "temperature",
     "to_logits",
     "weighted_majority_curve",
     "wilson",

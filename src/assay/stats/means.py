@@ -42,19 +42,19 @@ class Spread:
     """Degrees of freedom: k - 1, fewer where a few clusters hold most of the rows."""
 
 
-def spread_by_cluster(x: Array, ids: NDArray[np.intp], k: int) -> Spread:
+def spread_by_cluster(
+    x: Array, ids: NDArray[np.intp], k: int, weights: Array | None = None
+) -> Spread:
     """Mean over the rows of k >= 2 clusters with its jackknife error.
 
     With S_g and m_g the sum and the rows of cluster g, M all rows: u_g = (k - 1)(S_g - m_g mean) /
     (M - m_g), the error √(Σ u² / (k (k - 1))). The degrees of freedom are M² / Σ m_g² - 1, Kish's
-    effective number of clusters less 1.
+    effective number of clusters less 1. Rows count as many as their weights, where there are any.
     """
-    sums, rows = (
-        np.bincount(ids, weights=x, minlength=k),
-        np.bincount(ids, minlength=k).astype(np.float64),
-    )
+    sums = np.bincount(ids, weights=x if weights is None else weights * x, minlength=k)
+    rows = np.bincount(ids, weights=weights, minlength=k).astype(np.float64)
     total = rows.sum()
-    value = float(x.mean())
+    value = float(np.average(x, weights=weights))
     u = (k - 1) * (sums - rows * value) / (total - rows)
     # Equal values differ by rounding only, which is no spread.
     u[np.abs(u) <= 1e-12 * max(1.0, abs(value))] = 0.0

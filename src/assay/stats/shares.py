@@ -81,6 +81,7 @@ def proportion(
     seed: int = 0,
     confidence: float = 0.95,
     unscored: int = 0,
+    weights: ArrayLike | None = None,
 ) -> Estimate:
     """Mean of credits in [0, 1] with Wilson's interval, by cluster where ids are given; n is the
     number of clusters.
@@ -91,23 +92,30 @@ def proportion(
     p)) p (1 - p) / k², for what few clusters do not show. Where all clusters agree they count as
     one trial each, soft credits as if they were the share of right ones. One cluster has no
     interval. `resamples` and `seed` are taken so that one set of options serves every estimator;
-    nothing is resampled here.
+    nothing is resampled here. weights: of each row, such as 1 / the probability that it
+    was selected; the clusters are then worth Kish's effective number.
     """
     x = np.asarray(credit, dtype=np.float64)
     ids, k = cluster_ids(clusters, len(x))
+    w = None if weights is None else np.asarray(weights, dtype=np.float64)
     if k == 1:
         return Estimate(
-            value=float(x.mean()), low=float("nan"), high=float("nan"), n=1, unscored=unscored
+            value=float(np.average(x, weights=w)),
+            low=float("nan"),
+            high=float("nan"),
+            n=1,
+            unscored=unscored,
         )
-    if k == 0 or (k == len(x) and bool(((x == 0) | (x == 1)).all())):
+    if k == 0 or (w is None and k == len(x) and bool(((x == 0) | (x == 1)).all())):
         return wilson(float(x.sum()), k, confidence=confidence, unscored=unscored)
-    spread = spread_by_cluster(x, ids, k)
+    spread = spread_by_cluster(x, ids, k, w)
+    p, worth = spread.value, float(k) if w is None else spread.df + 1
     if not spread.error > 0:
-        return wilson(spread.value * k, k, confidence=confidence, unscored=unscored)
-    p = spread.value
+        low, high = score_ends(p, worth, confidence)
+        return Estimate(value=p, low=low, high=high, n=k, unscored=unscored)
     # Few clusters do not show the rare one that is all wrong: some of the variance of yes-or-no
     # trials is mixed in.
-    unseen = UNSEEN / (1 + k * min(p, 1 - p)) * p * (1 - p) / k**2
+    unseen = UNSEEN / (1 + worth * min(p, 1 - p)) * p * (1 - p) / worth**2
     trials = trials_worth(p, float(np.sqrt(spread.error**2 + unseen)))
     low, high = score_ends(p, trials, confidence, spread.df)
     return Estimate(value=p, low=low, high=high, n=k, unscored=unscored)

@@ -50,7 +50,7 @@ def warm(
     """
     check_new(out)
     by: Loss = components.load("losses", "bradley-terry")() if loss is None else loss
-    models = [checkpoint.load(folder, device=device) for folder in folders]
+    models = [checkpoint.load(folder, device=device, calibrated=False) for folder in folders]
     found = average(models)
     members = tuple(accuracy(model, records, by) for model in models)
     own, mean = accuracy(found, records, by), sum(members) / len(members)

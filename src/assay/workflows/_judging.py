@@ -36,6 +36,7 @@ def ask_kept(
     *,
     chunk: int,
     ledger: Ledger,
+    what: str = "judge",
 ) -> list[A]:
     """Return what is said of each item, in order; what is kept in the run is not asked again.
 
@@ -53,11 +54,11 @@ def ask_kept(
         found[body["key"]] = of.validate_python(body["said"])
 
     opened = nullcontext() if run is None else closing(run.journal(KEPT, take))
-    with opened as journal, progress("judge", len(todo)) as show:
+    with opened as journal, progress(what, len(todo)) as show:
         missing = [key for key in todo if key not in found]
         if len(missing) < len(todo):
             before = f"{len(todo) - len(missing):,} of {len(todo):,}"
-            print(f"{before} were judged before, and are kept in {KEPT}", file=sys.stderr)
+            print(f"{before} were asked before, and are kept in {KEPT}", file=sys.stderr)
         for start in range(0, len(missing), chunk):
             some = missing[start : start + chunk]
             answers = ask([todo[key] for key in some])
@@ -69,7 +70,8 @@ def ask_kept(
                 journal.append(
                     *({"key": key, "said": of.dump_python(one, mode="json")} for key, one in good)
                 )
-            show(len(found.keys() & todo.keys()), f"{ledger.paid.requests:,} requests")
+            paid = ledger.paid.requests
+            show(len(found.keys() & todo.keys()), f"{paid:,} requests" if paid else "")
     return [found[key] for key in keys]
 
 

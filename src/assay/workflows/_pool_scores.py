@@ -18,6 +18,7 @@ from assay.protocols import Scorer
 from assay.scorers.non_empty import Answered
 from assay.specs.scorers import named
 from assay.types import Group, Score, Unscored
+from assay.workflows.gate import admitted, refuse_idle
 
 __all__ = ["Given", "Side", "scores_of_arrays", "scores_of_pool", "some"]
 
@@ -94,6 +95,7 @@ def scores_of_pool(
     format: str | None,
     limit: int | None,
     compute: Mapping[str, Any],
+    gate: Sequence[str | Path] = (),
 ) -> ScoredPool:
     """Read a pool, and take or ask for its scores."""
     if proxy.empty:
@@ -111,7 +113,12 @@ def scores_of_pool(
             " grades are gold"
         )
     notes = list(pool.notes)
-    proxies, golds = (_side_scores(side, pool, source, notes, compute) for side in (proxy, gold))
+    gated: dict[str, str] = {}
+    proxies, golds = (
+        _side_scores(side, pool, source, notes, compute, gate, gated) for side in (proxy, gold)
+    )
+    refuse_idle(gate, gated)
+    notes += [f"{name}, a judge: {how}" for name, how in gated.items()]
     if gold.empty:
         golds[GOLD] = pool.matrix(GOLD)
     empty = pool.empty
@@ -140,9 +147,18 @@ def scores_of_pool(
 
 
 def _side_scores(
-    side: Side, pool: Pool, source: str, notes: list[str], compute: Mapping[str, Any]
+    side: Side,
+    pool: Pool,
+    source: str,
+    notes: list[str],
+    compute: Mapping[str, Any],
+    gate: Sequence[str | Path],
+    gated: dict[str, str],
 ) -> dict[str, Array]:
-    """Collect the scores of one side: from columns, from files, from arrays, and from scorers."""
+    """Collect the scores of one side: from columns, from files, from arrays, and from scorers.
+
+    gated: filled with what judges may score by.
+    """
     found = {name: pool.matrix(name) for name in side.columns}
     found |= {name.removeprefix(f"{side.name}="): pool.matrix(name) for name in side.by_name}
     if not side.live:
@@ -152,6 +168,7 @@ def _side_scores(
             found[name] = _fitting(np.asarray(part, dtype=np.float64), pool, name)
             continue
         for called, scorer in _opened(part, name, compute).items():
+            gated |= admitted(gate, {called: scorer}, idle=True).get("gates", {})
             found[called] = _asked(scorer, called, pool, source, notes)
     return found
 

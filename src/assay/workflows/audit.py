@@ -9,14 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from assay import components, stats
-from assay.audit.card import Card, Cost, Kind, advice, estimates, sureness, worst_cases
+from assay.answerers.ledger import Ledger
+from assay.audit.card import (
+    Card,
+    Cost,
+    Kind,
+    advice,
+    estimates,
+    hack_told,
+    sureness,
+    worst_cases,
+)
 from assay.audit.exports import markdown, sarif
 from assay.audit.functions import FunctionCase
+from assay.audit.hacks import Hacks, hunt
 from assay.audit.paired import Difference, compared
 from assay.audit.process import process
-from assay.audit.run import Probed, all_probes, probe
+from assay.audit.run import Probed, all_probes, joined, probe
 from assay.audit.selftest import Selftest, selftest
-from assay.audit.subjects import items_of
+from assay.audit.subjects import Item, items_of
 from assay.data.records import cluster_key, responses_of
 from assay.errors import ConfigError, DataError
 from assay.evaluation.report import Report
@@ -24,14 +35,16 @@ from assay.fingerprint import fingerprint
 from assay.protocols import Judge, Scorer
 from assay.runs.run import Run
 from assay.runs.settings import dumps, write_atomic
+from assay.specs.answerers import Asking
 from assay.stats import Estimate, summarise
 from assay.types import Group, Record, Score, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named
 from assay.workflows._directly import Directly, asked_directly, is_function
 from assay.workflows._folder import opened
+from assay.workflows._judging import ask_kept, spent
 from assay.workflows._output import described
 from assay.workflows.evaluate import labelled, measure
-from assay.workflows.score import in_parts, open_scorer
+from assay.workflows.score import open_scorer
 
 if TYPE_CHECKING:
     from assay.audit.probe import Probe
@@ -41,6 +54,9 @@ __all__ = ["Audited", "Compared", "audit", "audit_selftest", "compare_audits"]
 CHUNK: Final = 8
 """Prompts scored at once."""
 HELD: Final = "held.jsonl"
+LEDGER: Final = "ledger.sqlite"
+FEWEST: Final = 4
+"""Prompts that a search for hacks needs."""
 CARD: Final = "audit.json"
 
 
@@ -100,7 +116,7 @@ class Audited:
             f"fails: {one.probe}, {one.meaning}: {summarise(one.effect, 2)}" for one in card.failing
         ]
         quality = [f"{name} {summarise(value)}" for name, value in card.metrics.items()]
-        told = [*card.notes, card.sure, _cost(card.cost)]
+        told = [*card.notes, hack_told(card), card.sure, _cost(card.cost)]
         return "\n".join(filter(None, [text(rows), *fails, *quality, *card.advice, *told,
                                        self.written]))  # fmt: skip
 
@@ -110,6 +126,8 @@ def _cost(cost: Cost) -> str:
     if cost.tokens and cost.naive:
         said += f"; {cost.tokens:,} tokens read, {cost.naive / cost.tokens:.1f} times fewer than"
         said += f" the {cost.naive:,} of each response on its own"
+    if cost.paid:
+        said += f"; {cost.paid}"
     return said
 
 
@@ -120,6 +138,10 @@ def audit(
     out: str | Path | None = None,
     prompts: int = 300,
     probes: Sequence[str] = (),
+    hacks: int = 2000,
+    gold: str | Scorer | None = None,
+    transfer: str | Scorer | Judge | None = None,
+    ledger: str | Path | None = None,
     format: str | None = None,
     set_aside: str | Path | bool | None = None,
     micro_tokens: int = 8192,
@@ -133,8 +155,12 @@ def audit(
 
     reward: a scorer's or a judge's word (docs/explain/words.md), or an object. data: preferences,
     pools of graded responses, or step labels. out: folder for audit.json, card.md, audit.sarif,
-    report.html and run.json. prompts: most prompts, drawn by the seed. probes: names; () is all.
-    settings: what `run.json` holds; None is this call.
+    report.html and run.json; an audit that was stopped resumes there. prompts: most prompts, drawn
+    by the seed. probes: names; () is all, with what only some kinds of rewards are asked, and a
+    search for hacks. hacks: responses that the search may score, 0 for none; gold: true quality,
+    which an edit must not raise as well to be one; transfer: another reward to try what is found
+    on. ledger: file of a judge's paid answers; None is one in `out`. settings: what `run.json`
+    holds; None is this call.
 
     What has no score is counted, and what could not be told is said. Raises `DataError` where
     nothing can be: no response, or none with a score.
@@ -143,44 +169,75 @@ def audit(
     if prompts < 1:
         raise ConfigError(f"prompts is {prompts}; it must be at least 1")
     chosen = _chosen(probes)
-    with opened(out, body, "audit", data=named(data), overwrite=overwrite) as run:
-        asked = open_reward(reward, device, dtype, micro_tokens)
+    if hacks < 0:
+        raise ConfigError(f"hacks is {hacks}; give a number of responses, or 0 for no search")
+    with (
+        opened(out, body, "audit", data=named(data), overwrite=overwrite) as run,
+        Ledger(ledger or (None if run is None else run.folder / LEDGER)) as paid,
+    ):
+        place = Asking(ledger=paid, device=device, dtype=dtype, micro_tokens=micro_tokens)
+        asked = open_reward(reward, place)
         records = labelled(data, format, aside_in(set_aside, out), bare=True)
         items = items_of(records, prompts=prompts, seed=seed)
-        started, counted = time.monotonic(), _Counted()
+        started, counted = time.monotonic(), _Counted(run, paid)
         besides = Directly() if probes else asked_directly(asked, items, seed=seed)
         if is_function(asked) and not probes:
             # What a program reads is the answer: work that it does not read is no fault of it.
             chosen = {name: one for name, one in chosen.items() if one.area != "steps"}
         probed = probe(asked, items, chosen, seed=seed, more=besides.findings, score=counted)
-        measured = _quality(asked, records, probed, seed)
+        cost = counted.cost(time.monotonic() - started)
+        found = None
+        if hacks and not probes and len(items) >= FEWEST:
+            others = (None if x is None else open_reward(x, place) for x in (gold, transfer))
+            found = _hunted(asked, items, probed, hacks, seed, *others)
+            if found.best:
+                probed = joined(probed, [found.best[0].held_out])
         card = _card(
             reward=str(reward) if isinstance(reward, (str, Path)) else type(reward).__name__,
             asked=asked,
             data=name_of(data),
             probed=probed,
-            measured=measured,
+            measured=_quality(asked, records, probed, seed),
             functions=besides.functions,
-            cost=counted.cost(time.monotonic() - started),
+            hacks=found,
+            cost=cost,
         )
         return Audited(card=card, probed=probed, settings=body).written_in(run)
 
 
-def open_reward(
-    reward: str | Path | Scorer | Judge, device: str, dtype: str | None, micro_tokens: int
-) -> Scorer | Judge:
+def _hunted(
+    asked: Scorer | Judge,
+    items: Sequence[Item],
+    probed: Probed,
+    budget: int,
+    seed: int,
+    gold: Any,
+    transfer: Any,
+) -> Hacks:
+    return hunt(
+        asked,
+        items,
+        budget=budget,
+        seed=seed,
+        gold=gold,
+        transfer=transfer,
+        unit=probed.unit,
+    )
+
+
+def open_reward(reward: str | Path | Scorer | Judge, asking: Asking) -> Scorer | Judge:
     """Open a word as a judge of pairs, where it is one's, or as a scorer; an object is itself."""
     from assay.specs.judge_kinds import is_judge
     from assay.specs.words import parse
 
     if isinstance(reward, str) and is_judge(parse(reward)):
-        from assay.specs.answerers import Asking
         from assay.specs.judges import judge
 
-        return judge(reward, Asking(device=device, dtype=dtype, micro_tokens=micro_tokens))
+        return judge(reward, asking)
     if isinstance(reward, Judge):
         return reward
-    return open_scorer(reward, device, dtype, micro_tokens)  # type: ignore[arg-type]
+    given: Any = reward
+    return open_scorer(given, asking.device, asking.dtype, asking.micro_tokens)
 
 
 def _chosen(names: Sequence[str]) -> "dict[str, Probe]":
@@ -192,23 +249,41 @@ def _chosen(names: Sequence[str]) -> "dict[str, Probe]":
 
 
 class _Counted:
-    """Asks a scorer some prompts at a time, and counts what it costs."""
+    """Asks a scorer some prompts at a time, keeps what it says, and counts what it costs."""
 
-    def __init__(self) -> None:
-        self._texts, self._before, self._naive = 0, 0, 0
-        self._scorer: Scorer | None = None
+    def __init__(self, run: Run | None, paid: Ledger) -> None:
+        self._run, self._paid = run, paid
+        self._texts, self._tokens, self._naive = 0, 0, 0
 
     def __call__(self, scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        self._scorer, self._before = scorer, getattr(scorer, "tokens_read", None) or 0
+        def ask(some: Sequence[Group]) -> list[list[Score | Unscored]]:
+            before = getattr(scorer, "tokens_read", None) or 0
+            said = scorer.score(some)
+            self._tokens += (getattr(scorer, "tokens_read", None) or 0) - before
+            self._naive += _naive(scorer, some)
+            return said
+
         self._texts += sum(len(group.responses) for group in groups)
-        self._naive += _naive(scorer, groups)
-        return in_parts(scorer, groups, CHUNK)
+        return ask_kept(
+            self._run,
+            fingerprint(scorer),
+            groups,
+            ask,
+            list[Score | Unscored],
+            chunk=CHUNK,
+            ledger=self._paid,
+            what="audit",
+        )
 
     def cost(self, seconds: float) -> Cost:
         """What was paid in all."""
-        read = getattr(self._scorer, "tokens_read", None)
-        tokens = read - self._before if read is not None and self._naive else None
-        return Cost(texts=self._texts, seconds=seconds, tokens=tokens, naive=self._naive or None)
+        return Cost(
+            texts=self._texts,
+            seconds=seconds,
+            tokens=self._tokens if self._naive else None,
+            naive=self._naive or None,
+            paid=spent(self._paid.paid) if self._paid.paid.requests else "",
+        )
 
 
 def _naive(scorer: Scorer, groups: Sequence[Group]) -> int:
@@ -276,6 +351,7 @@ def _card(
     probed: Probed,
     measured: Report | None,
     functions: tuple[FunctionCase, ...],
+    hacks: Hacks | None,
     cost: Cost,
 ) -> Card:
     prompts, steps = len(probed.asked.items), process(probed.asked, probed.unit)
@@ -299,6 +375,7 @@ def _card(
         baselines=baselines,
         cost=cost,
         functions=functions,
+        hacks=hacks,
         notes=(*notes, *probed.notes),
         cases=worst_cases(probed.findings),
         advice=advice(probed.grades),

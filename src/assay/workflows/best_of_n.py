@@ -35,6 +35,7 @@ from assay.types import (
 from assay.workflows._data import check_column, named
 from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
+from assay.workflows.gate import admitted
 
 if TYPE_CHECKING:
     from assay.report.html import Section
@@ -169,6 +170,7 @@ def best_of_n(
     largest: int | None = None,
     transform: Literal["none", "sigmoid"] = "none",
     replay: Sequence[str] = (),
+    gate: Sequence[str | Path] = (),
     format: str | None = None,
     device: str = "auto",
     dtype: str | None = "auto",
@@ -186,9 +188,9 @@ def best_of_n(
     final answers, says which are the same, and judges groups. largest: largest n; None is the
     largest that nine of ten prompts have. transform: "sigmoid" turns logits into probabilities
     before the weighted majority sums them. replay: searches to run over random subsets of the pool
-    besides. device, dtype, micro_tokens: of a local scorer. seed: of the bootstrap and of draws.
-    out: folder to write the result into; overwrite: replaces other finished work there. settings:
-    what `run.json` holds; None is this call.
+    besides. gate: files by which judges may score. device, dtype, micro_tokens: of a local scorer.
+    seed: of the bootstrap and of draws. out: folder to write the result into; overwrite: replaces
+    other finished work there. settings: what `run.json` holds; None is this call.
 
     Every n is estimated from the one pool without bias, with 95 % intervals bootstrapped by prompt.
     A response that is unscored or cannot be judged leaves the pool, for the scorer and for its
@@ -207,6 +209,9 @@ def best_of_n(
     with opened(out, settings or call, "best_of_n", data=files, overwrite=overwrite) as run:
         compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
         chooses = _opened(scorer, checks, compute)
+        gates = admitted(gate, {} if chooses is None else {str(scorer): chooses})
+        if run is not None:
+            run.note(**gates)
         pools = collect(_pool(pool, format, {} if scores is None else {SCORER: scores}), verifier)
         if chooses is not None:
             check_column(chooses, pools.groups, pool)

@@ -119,6 +119,7 @@ def compare(
     sampling: Sampling | None = None,
     step: Sampling | None = None,
     budget: Budget | None = None,
+    gate: Sequence[str | Path] = (),
     limit: int | None = None,
     together: int = 64,
     format: str | None = None,
@@ -147,6 +148,8 @@ def compare(
     data = [Path(prompts)] if isinstance(prompts, str | Path) else []
     with opened(out, settings or call, "compare", data=data, overwrite=overwrite) as folder:
         setup = Setup.open(prompts, **{name: given[name] for name in OPENING}, need_reference=True)
+        if folder is not None:
+            folder.note(**setup.gates)
         every = [(way, n, how) for way, sizes in sized.items() for n, how in sizes.items()]
         points: dict[str, list[measured.Point]] = {}
         failed: Counter[str] = Counter()

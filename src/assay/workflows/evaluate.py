@@ -13,6 +13,7 @@ from assay.data.records import as_group, as_groups
 from assay.data.scores import file_of, read_scores
 from assay.errors import ConfigError, DataError
 from assay.evaluation import Report
+from assay.judges.adapters import pair_temperature
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
 from assay.stats import Estimate
@@ -133,8 +134,10 @@ def evaluate(
     judge = _verifier(verifier)
     files = named(data, scores and file_of(scores))
     with opened(out, body, "eval", data=files, overwrite=overwrite) as run:
+        temperature = 1.0
         if scorer is not None:
             asked = open_scorer(scorer, device, dtype, micro_tokens, judge)
+            temperature = pair_temperature(asked)
             probabilities = probabilities or gives_probabilities(asked)
         records = labelled(data, format, aside_in(set_aside, out))
         if scorer is not None:
@@ -147,7 +150,7 @@ def evaluate(
         return Evaluation(
             name=f"Evaluation of {_name(scorer or scores)}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
-            measured=_measured(records, found, probabilities, judge, seed),
+            measured=_measured(records, found, probabilities, judge, seed, temperature=temperature),
             more=lambda: _mistakes(records, found),
             settings=body,
             data=files,
@@ -204,7 +207,14 @@ def measure(
     could be measured.
     """
     found = in_parts(scorer, as_groups(records)) if scores is None else scores
-    return _measured(records, found, gives_probabilities(scorer), verifier, seed)
+    return _measured(
+        records,
+        found,
+        gives_probabilities(scorer),
+        verifier,
+        seed,
+        temperature=pair_temperature(scorer),
+    )
 
 
 def _measured(
@@ -213,6 +223,7 @@ def _measured(
     probabilities: bool,
     verifier: Verifier | None,
     seed: int,
+    temperature: float = 1.0,
 ) -> Report:
     from assay.evaluation import evaluate as evaluation_of
 
@@ -222,7 +233,12 @@ def _measured(
     if ranked and verifier is not None:
         answers = _answers(verifier, groups)
     measured = evaluation_of(
-        records, scores, probabilities=probabilities, answers=answers, seed=seed
+        records,
+        scores,
+        probabilities=probabilities,
+        answers=answers,
+        seed=seed,
+        temperature=temperature,
     )
     unscored = Counter(
         score.reason for score in chain.from_iterable(scores) if isinstance(score, Unscored)

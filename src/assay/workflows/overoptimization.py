@@ -33,6 +33,7 @@ from assay.stats import Estimate
 from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described
 from assay.workflows._pool_scores import Given, Side, scores_of_arrays, scores_of_pool, some
+from assay.workflows.gate import refuse_idle
 
 __all__ = ["Overoptimization", "combined", "overoptimization"]
 
@@ -132,6 +133,7 @@ def overoptimization(
     size: Mapping[str, float] | Sequence[str] = (),
     epsilon: float | None = None,
     missing_gold: Literal["refuse", "leave_out"] = "refuse",
+    gate: Sequence[str | Path] = (),
     format: str | None = None,
     limit: int | None = None,
     device: str = "auto",
@@ -151,8 +153,9 @@ def overoptimization(
     ensemble: proxies made of all the others, standardised on the pool. size: numbers that the
     proxies differ in, by name. epsilon: gold that may be lost, in its units; None = a twentieth of
     its standard deviation within prompts. missing_gold: what to do with responses that have a proxy
-    score and no gold. limit: most prompts. seed: of the bootstrap. out: folder to write the result
-    into. settings: what `run.json` holds; None is this call.
+    score and no gold. gate: files by which judges may score. limit: most prompts. seed: of the
+    bootstrap. out: folder to write the result into. settings: what `run.json` holds; None is this
+    call.
 
     Every n is estimated at once, without bias, with intervals by prompt. Raises `ConfigError` and
     `DataError` for what cannot be swept.
@@ -165,6 +168,8 @@ def overoptimization(
     files = [file_of(path) for side in sides for path in side.by_name.values()]
     data = [Path(pool), *files] if isinstance(pool, str | Path) else []
     with opened(out, settings or call, "overopt", data=data, overwrite=overwrite) as run:
+        if pool is None or isinstance(pool, ScoredPool):
+            refuse_idle(gate, {})
         if isinstance(pool, ScoredPool):
             if any(map(some, (proxy, gold, proxy_column, gold_column, proxy_scores, gold_scores))):
                 raise ConfigError("the pool has proxies and gold of its own; leave the scorers out")
@@ -173,7 +178,8 @@ def overoptimization(
             scored = scores_of_arrays(proxy, gold)
         else:
             compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
-            scored = scores_of_pool(str(pool), *sides, format=format, limit=limit, compute=compute)
+            how: dict[str, Any] = {"format": format, "limit": limit, "compute": compute}
+            scored = scores_of_pool(str(pool), *sides, gate=gate, **how)
         result = _measured(scored, ensemble, size, epsilon, missing_gold, seed)
         result = dataclasses.replace(result, settings=settings or call, data=data)
         if run is not None:

@@ -21,6 +21,7 @@ from assay.types import Prompt, Record, Response
 from assay.workflows._data import aside_in, named
 from assay.workflows._folder import write_into
 from assay.workflows._output import described, estimate_json
+from assay.workflows.gate import admitted
 
 if TYPE_CHECKING:
     from assay.rl.loop import Optimised
@@ -154,6 +155,7 @@ def rl(
     environment: str | Environment | None = None,
     turns: int = TURNS,
     lora: int = 0,
+    gate: Sequence[str | Path] = (),
     format: str | None = None,
     set_aside: str | Path | bool = False,
     limit: int | None = None,
@@ -180,10 +182,11 @@ def rl(
     or settings; changes: of its fields, such as `steps=50`. held_out: share of the prompts (0.1
     where a small file allows), a file, or prompts. prime: weight of an implicit process reward that
     is learned along (PRIME). environment: what answers the policy's turns, such as calculator;
-    turns: most of them in a trajectory. lora: rank of adapters; 0 trains every parameter.
-    set_aside: file for malformed rows; True is set_aside.jsonl in `out`. limit: most prompts.
-    template, join, max_length: layout of the texts. split, setting: where steps end. overwrite:
-    replaces other finished work in `out`. settings: what `run.json` holds; None is this call.
+    turns: most of them in a trajectory. gate: files by which judges may score. lora: rank of
+    adapters; 0 trains every parameter. set_aside: file for malformed rows; True is set_aside.jsonl
+    in `out`. limit: most prompts. template, join, max_length: layout of the texts. split, setting:
+    where steps end. overwrite: replaces other finished work in `out`. settings: what `run.json`
+    holds; None is this call.
 
     The same call resumes a run that was killed, and returns a finished one. Raises `ConfigError`
     for what contradicts itself, `DataError` for prompts that cannot be used.
@@ -201,6 +204,7 @@ def rl(
     again = {"restart": not resume, "overwrite": overwrite}
     with Run.open(out, body, command="rl", data=files, inputs=inputs, **again) as run:
         parts, golds = _parts(rewards, where), _golds(gold, where)
+        run.note(**admitted(gate, {**{part.name: part.scorer for part in parts}, **golds}))
         _check_environment(game, [*(part.scorer for part in parts), *golds.values()])
         how_read: dict[str, Any] = {
             **{"seed": how.seed, "limit": limit, "format": format},

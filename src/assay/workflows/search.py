@@ -31,6 +31,7 @@ from assay.types import Group, Prompt, Response, Score, Unscored
 from assay.types import Record as DataRecord
 from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described, estimate_json
+from assay.workflows.gate import admitted
 
 __all__ = [
     "OPENING",
@@ -51,8 +52,8 @@ SHARED: Final = ("seed", "answers")
 """Settings of a strategy that every call sets for it: the seed, and the verifier."""
 
 OPENING: Final = tuple(
-    "generator scorer verifier replay aggregate lower_bound sampling step limit format device dtype"
-    " micro_tokens seed".split()
+    "generator scorer verifier replay aggregate lower_bound sampling step gate limit format device"
+    " dtype micro_tokens seed".split()
 )
 """Arguments that say what to search with."""
 
@@ -183,6 +184,8 @@ class Setup:
     verifier: Verifier
     sampling: Sampling
     step: Sampling
+    gates: Mapping[str, Mapping[str, str]]
+    """Gates by which judges score, as `run.json` has them."""
 
     @classmethod
     def open(
@@ -197,6 +200,7 @@ class Setup:
         lower_bound: float,
         sampling: Sampling | None,
         step: Sampling | None,
+        gate: Sequence[str | Path],
         limit: int | None,
         format: str | None,
         device: str,
@@ -220,10 +224,12 @@ class Setup:
         one = step or replace(whole, stop=STEP)
         if isinstance(writes, ReplayGenerator):
             whole, one = writes.sampling or whole, writes.step or one
+        judges = _scorer(scorer, writes, checks, aggregate, lower_bound, compute)
         return cls(
             prompts=chosen,
             generator=writes,
-            scorer=_scorer(scorer, writes, checks, aggregate, lower_bound, compute),
+            scorer=judges,
+            gates=admitted(gate, {} if judges is None else {str(scorer): judges}),
             verifier=checks,
             sampling=whole,
             step=one,
@@ -256,6 +262,7 @@ def search(
     sampling: Sampling | None = None,
     step: Sampling | None = None,
     budget: Budget | None = None,
+    gate: Sequence[str | Path] = (),
     limit: int | None = None,
     together: int = 64,
     format: str | None = None,
@@ -278,9 +285,9 @@ def search(
     for votes and for the accuracy. aggregate: how step scores become one; None = as saved.
     lower_bound: standard deviations taken off an ensemble's score. sampling, step: how whole
     responses and single steps are sampled; a step ends at a blank line by default. budget: of each
-    prompt. limit: prompts searched at most. together: prompts under way at once. out: folder for
-    the record, the results and the page; overwrite: replaces other finished work there. settings:
-    what `run.json` holds; None is this call.
+    prompt. gate: files by which judges may score. limit: prompts searched at most. together:
+    prompts under way at once. out: folder for the record, the results and the page; overwrite:
+    replaces other finished work there. settings: what `run.json` holds; None is this call.
 
     Raises `BackendError` where not one sample was had, `ConfigError` for what cannot be searched.
     """
@@ -290,6 +297,8 @@ def search(
     data = [Path(prompts)] if isinstance(prompts, str | Path) else []
     with opened(out, settings or call, "search", data=data, overwrite=overwrite) as folder:
         setup = Setup.open(prompts, **{name: given[name] for name in OPENING})
+        if folder is not None:
+            folder.note(**setup.gates)
         how = with_shared(how, seed, setup.verifier)
         with (
             record_in(folder) as record,

@@ -26,11 +26,12 @@ TEXTS: Final = (
     "As an AI language model, I cannot answer.",
 )
 """Openings and marks that judges were found to reward (arXiv:2507.08794), and refusals."""
+LOREM: Final = "Lorem ipsum dolor sit amet, consectetur adipiscing elit. " * 25
 
 
 @dataclass(frozen=True, kw_only=True)
 class NullStrings:
-    """Replace the response by a mark, an opening, a refusal or the prompt itself."""
+    """Replace the response by a mark, an opening, a refusal, empty words or the prompt itself."""
 
     area: ClassVar[Area] = "empty"
     expects: ClassVar[Expects] = "last"
@@ -40,4 +41,5 @@ class NullStrings:
         """Return each text."""
         for text in TEXTS:
             yield Variant(response=Response.of(text), text=text or "(empty)")
+        yield Variant(response=Response.of(LOREM), text="(lorem ipsum)")
         yield Variant(response=Response.of(subject.prompt.text), text="(the prompt)")

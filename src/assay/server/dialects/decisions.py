@@ -12,43 +12,63 @@ from assay.answerers.answered import Answered
 from assay.data.items import ANSWERS, CALLS, messages
 from assay.errors import DataError
 from assay.questions import Option, Question
-from assay.server.dialects import About, Refused
-from assay.server.dialects.fields import known, text
-from assay.server.dialects.typed import (
-    CONFIDENCE,
-    Inquiry,
-    TypedDialect,
-    made,
-    own,
-    score,
-    some,
-    sure,
-    tokens,
-    written,
-)
+from assay.server.dialects import About, Refused, Schema, typed
+from assay.server.dialects import schemas as s
 from assay.types import Prompt, Unscored
 
 __all__ = ["DECISIONS"]
 
-KNOWN: Final = (
-    "model", "input", "questions", "prompt_cache_key", "prompt_cache_options", "safety_identifier"
-)  # fmt: skip
 LISTED: Final = {"predicate": None, "choice": "choices", "score": "levels"}
 """Types of questions, each with the key of its options."""
-PART: Final = ("type", "text", "data", "prompt_cache_breakpoint")
+PART: Final = s.record(
+    "type",
+    type=s.one_of("input_text", "input_json"),
+    text=s.TEXT,
+    data=s.ANY,
+    prompt_cache_breakpoint=s.ANY,
+)
+OPTIONS: Final[Mapping[str, Schema]] = {
+    "choices": s.request("value", value=s.either(s.TEXT, s.FLAG), description=s.TEXT),
+    "levels": s.request("label", label=s.TEXT, description=s.TEXT),
+}
+ASKED: Final[Mapping[str, Schema]] = {
+    kind: s.record(
+        f"type instructions {listed or ''}",
+        type={"const": kind},
+        name=s.TEXT,
+        instructions=s.either(s.TEXT, s.many(PART, 1)),
+        **({listed: s.many(OPTIONS[listed], 2)} if listed else {}),
+    )
+    for kind, listed in LISTED.items()
+}
+REQUEST: Final = s.request(
+    "input questions",
+    model=s.TEXT,
+    input=s.either(s.TEXT, s.many(s.OBJECT, 1)),
+    questions=s.many(s.either(*ASKED.values()), 1),
+    **dict.fromkeys(("prompt_cache_key", "prompt_cache_options", "safety_identifier"), s.ANY),
+)
+ANSWER: Final = s.record(
+    "type",
+    type=s.one_of(*LISTED, "refusal"),
+    name=s.nullable(s.TEXT),
+    probability=s.NUMBER,
+    probabilities=s.many(s.OBJECT),
+    choice=s.either(s.TEXT, s.FLAG),
+    x_reason=s.TEXT,
+    **typed.OWN,
+)
 
 
-def _read(body: Mapping[str, Any]) -> Inquiry:
-    known(body, KNOWN)
-    asked = body.get("questions")
-    if not isinstance(asked, list):
-        raise Refused("questions", "must be a list of questions")
-    some(len(asked), "questions")
-    return Inquiry(
-        state=_state(body.get("input")),
+def _read(body: Mapping[str, Any]) -> typed.Inquiry:
+    body = s.taken(body, REQUEST)
+    asked = body["questions"]
+    typed.some(len(asked), "questions")
+    return typed.Inquiry(
+        state=_state(body["input"]),
         questions=tuple(_question(one, f"questions[{i}]") for i, one in enumerate(asked)),
-        model=text(body.get("model") or "", "model"),
-        settings={"named": ["name" in one for one in asked]},
+        model=body.get("model", ""),
+        settings={"named": [one.get("name") is not None for one in asked]},
     )
 
 
@@ -56,8 +76,6 @@ def _state(given: Any) -> Prompt:
     """The input as a conversation; data in it as JSON."""
     if isinstance(given, str):
         return Prompt.of(given)
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given) or not given:
-        raise Refused("input", "must be a text, or a list of items, one at least")
     called: set[Any] = set()
     for i, item in enumerate(given):
         if item.get("type") in CALLS:
@@ -76,7 +94,7 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(content, list):
         return dict(item)
     parts = [
-        {"type": "input_text", "text": written(part.get("data"), "input")}
+        {"type": "input_text", "text": typed.written(part.get("data"), "input")}
         if isinstance(part, dict) and part.get("type") == "input_json"
         else part
         for part in content
@@ -84,63 +102,36 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**item, "content": parts}
 
 
-def _question(one: Any, field: str) -> Question:
-    kind = one.get("type") if isinstance(one, dict) else None
-    if not isinstance(kind, str) or kind not in LISTED:
-        raise Refused(f"{field}.type", f"must be one of {', '.join(LISTED)}")
-    listed = LISTED[kind]
-    _fields(one, ("type", "name", "instructions", *([listed] if listed else [])), field)
-    name = text(one["name"], f"{field}.name") if "name" in one else ""
-    asked = _instructions(one.get("instructions"), f"{field}.instructions")
-    if listed is None:
+def _question(one: Mapping[str, Any], field: str) -> Question:
+    kind, name = one["type"], one.get("name") or ""
+    asked = _instructions(one["instructions"], f"{field}.instructions")
+    if (listed := LISTED[kind]) is None:
         return Question.predicate(asked, name=name)
-    given = one.get(listed)
-    place = f"{field}.{listed}"
-    if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
-        raise Refused(place, "must be a list of objects")
-    options = [_option(each, kind, f"{place}[{i}]") for i, each in enumerate(given)]
-    return made(kind, asked, options, name, place)
-
-
-def _fields(one: Mapping[str, Any], there: Sequence[str], field: str) -> None:
-    """Raise `Refused` for a key that is none of a part's."""
-    try:
-        known(one, there)
-    except Refused as error:
-        raise Refused(f"{field}.{error.field}", error.reason) from None
-
-
-def _option(one: Mapping[str, Any], kind: str, field: str) -> Option:
     key = "value" if kind == "choice" else "label"
-    name = one.get(key)
-    if not isinstance(name, str | bool) or (isinstance(name, bool) and kind == "score"):
-        raise Refused(f"{field}.{key}", f"must be a text{' or a boolean' * (kind == 'choice')}")
-    _fields(one, (key, "description"), field)
-    return Option(name=name, description=text(one.get("description") or "", f"{field}.description"))
+    options = [Option(name=o[key], description=o.get("description") or "") for o in one[listed]]
+    return typed.made(kind, asked, options, name, f"{field}.{listed}")
 
 
-def _instructions(given: Any, field: str) -> str:
+def _instructions(given: str | list[Any], field: str) -> str:
     """A question's text, of which a list has parts."""
     if isinstance(given, list):
         given = "\n".join(_part(part, f"{field}[{i}]") for i, part in enumerate(given))
-    if not text(given, field).strip():
+    if not given.strip():
         raise Refused(field, "is empty; say what is asked")
-    return str(given)
+    return given
 
 
-def _part(part: Any, field: str) -> str:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind not in ("input_text", "input_json"):
-        raise Refused(field, "must be of type input_text or input_json; images are not read")
-    _fields(part, PART, field)
-    if kind == "input_json":
-        return written(part.get("data"), f"{field}.data")
-    return text(part.get("text"), f"{field}.text")
+def _part(part: Mapping[str, Any], field: str) -> str:
+    if part["type"] == "input_json":
+        return typed.written(part.get("data"), f"{field}.data")
+    if "text" not in part:
+        raise Refused(f"{field}.text", "is not there")
+    return str(part["text"])
 
 
-def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:
+def _write(asked: typed.Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:
     triples = zip(asked.questions, answers, asked.settings["named"], strict=True)
-    count = tokens(answers)
+    count = typed.tokens(answers)
     return {
         "model": about.name,
         "answers": [_answer(question, one, named) for question, one, named in triples],
@@ -151,7 +142,7 @@ def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[st
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": count,
         },
-        "x_confidence": CONFIDENCE,
+        "x_confidence": typed.CONFIDENCE,
         "x_fingerprint": about.fingerprint,
         "x_id": about.id,
     }
@@ -163,9 +154,9 @@ def _answer(question: Question, one: Answered, named: bool) -> dict[str, Any]:
         return {"type": "refusal", "name": name, "x_reason": answer.reason}
     head: dict[str, Any] = {"type": question.kind, "name": name}
     if question.kind == "predicate":
-        return {**head, "probability": answer.probabilities[0], **own(answer)}
+        return {**head, "probability": answer.probabilities[0], **typed.own(answer)}
     pairs = list(zip(question.options, answer.probabilities, strict=True))
-    head["confidence"] = sure(answer, question)
+    head["confidence"] = typed.sure(answer, question)
     if question.kind == "choice":
         head["probabilities"] = [{"value": option.name, "probability": p} for option, p in pairs]
         head["choice"] = question.options[answer.top].name
@@ -174,8 +165,8 @@ def _answer(question: Question, one: Answered, named: bool) -> dict[str, Any]:
             {"value": i, "label": option.name, "probability": p}
             for i, (option, p) in enumerate(pairs)
         ]
-        head["score"] = score(answer)
-    return {**head, **own(answer)}
+        head["score"] = typed.score(answer)
+    return {**head, **typed.own(answer)}
 
 
 def _refused(error: Refused) -> tuple[dict[str, Any], int]:
@@ -184,6 +175,13 @@ def _refused(error: Refused) -> tuple[dict[str, Any], int]:
     return {"error": said}, error.status
 
 
-DECISIONS: Final = TypedDialect(
-    "/v1/decisions", "OpenAI: answer typed questions.", _read, _write, _refused
+DECISIONS: Final = typed.TypedDialect(
+    "/v1/decisions",
+    "OpenAI: answer typed questions.",
+    _read,
+    _write,
+    _refused,
+    REQUEST,
+    s.record("answers", answers=s.many(ANSWER), **typed.SAID),
+    s.record("error", error=s.record(message=s.TEXT, type=s.TEXT, param=s.ANY, code=s.ANY)),
 )

@@ -1,7 +1,7 @@
 """Read the fields of a request, with errors that name the field."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -13,17 +13,12 @@ from assay.types import Group, Message, Prompt, Response
 __all__ = [
     "Given",
     "conversation",
-    "flag",
     "inputs",
-    "known",
     "laid_out",
     "message",
     "messages",
     "reference",
     "said",
-    "text",
-    "texts",
-    "token_ids",
 ]
 
 Given = str | tuple[int, ...]
@@ -40,66 +35,24 @@ BEGINS: Final = re.compile(
 """What chat templates write before an assistant's turn."""
 
 
-def text(value: Any, field: str) -> str:
-    """Return a text. Raises `Refused` where it is none."""
-    if not isinstance(value, str):
-        raise Refused(field, f"must be a text, got {type(value).__name__}")
-    return value
-
-
-def texts(value: Any, field: str) -> list[str]:
-    """Return a list of texts. Raises `Refused` where it is none."""
-    if not isinstance(value, list):
-        raise Refused(field, f"must be a list of texts, got {type(value).__name__}")
-    return [text(one, f"{field}[{i}]") for i, one in enumerate(value)]
-
-
-def flag(body: Mapping[str, Any], field: str, default: bool = False) -> bool:
-    """Return a field that is true or false; null is the default."""
-    value = body.get(field)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise Refused(field, f"must be true or false, got {value!r}")
-    return value
-
-
-def known(
-    body: Mapping[str, Any], fields: Collection[str], refused: Mapping[str, str] | None = None
-) -> None:
-    """Raise `Refused` for a field that is not known, or is and cannot be honoured.
-
-    refused: reasons, for fields that are given a value other than null or false.
-    """
-    refused = refused or {}
-    for key, value in body.items():
-        if key in refused:
-            if value is not None and value is not False:
-                raise Refused(key, refused[key])
-        elif key not in fields:
-            raise Refused(key, f"is no field; there is {', '.join(sorted({*fields, *refused}))}")
-
-
-def message(value: Any, field: str) -> Message:
+def message(value: Mapping[str, Any], field: str) -> Message:
     """Return a message as OpenAI's chat has it."""
     from assay.data.conversations import message as read
 
-    if not isinstance(value, Mapping):
-        raise Refused(field, "must be a message, an object with role and content")
     try:
         return read(value, field)
     except (ValidationError, ValueError) as error:
         raise Refused(field, str(error)) from error
 
 
-def messages(value: Any, field: str) -> tuple[Message, ...]:
-    """Return a list of messages. Raises `Refused` where there is none in it."""
-    if not isinstance(value, list) or not value:
-        raise Refused(field, "must be a list of messages, one at least")
+def messages(value: Sequence[Mapping[str, Any]], field: str) -> tuple[Message, ...]:
+    """Return messages as OpenAI's chat has them."""
     return tuple(message(one, f"{field}[{i}]") for i, one in enumerate(value))
 
 
-def conversation(value: Any, field: str) -> tuple[tuple[Message, ...], Response]:
+def conversation(
+    value: Sequence[Mapping[str, Any]], field: str
+) -> tuple[tuple[Message, ...], Response]:
     """Cut a conversation behind its last user message: what is asked, and the response."""
     from assay.data.conversations import response
 
@@ -113,24 +66,13 @@ def conversation(value: Any, field: str) -> tuple[tuple[Message, ...], Response]
         raise Refused(field, str(error)) from error
 
 
-def token_ids(value: Any, field: str) -> tuple[int, ...]:
-    """Return token ids. Raises `Refused` where one is no whole number from 0 on."""
-    if not isinstance(value, list) or not all(type(i) is int and i >= 0 for i in value):
-        raise Refused(field, "must be a list of token ids, whole numbers from 0 on")
-    return tuple(value)
-
-
-def inputs(value: Any, field: str) -> list[Given]:
+def inputs(value: Any) -> list[Given]:
     """Return what is to be read: a text, token ids, or a list of one kind of these."""
     if isinstance(value, str):
         return [value]
-    if not isinstance(value, list):
-        raise Refused(field, "must be a text, a list of texts, or lists of token ids")
-    if value and not isinstance(value[0], str | list):
-        return [token_ids(value, field)]
-    if value and isinstance(value[0], list):
-        return [token_ids(one, f"{field}[{i}]") for i, one in enumerate(value)]
-    return [*texts(value, field)]
+    if value and isinstance(value[0], int):
+        return [tuple(value)]
+    return [one if isinstance(one, str) else tuple(one) for one in value]
 
 
 def said(text: str) -> str:
@@ -147,13 +89,9 @@ def said(text: str) -> str:
     return text[:end]
 
 
-def reference(value: Any, field: str) -> str | None:
-    """Return a reference answer: a text or a number; None where there is none."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    raise Refused(field, f"must be a text or a number, got {type(value).__name__}")
+def reference(body: Mapping[str, Any], field: str) -> str | None:
+    """Return a reference answer, which may be a number; None where there is none."""
+    return None if body.get(field) is None else str(body[field])
 
 
 def _before(text: str) -> str:

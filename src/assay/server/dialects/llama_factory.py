@@ -1,31 +1,29 @@
 """LLaMA-Factory's API of reward models (`API_PORT=... llamafactory-cli api`, stage rm).
 
-POST /v1/score/evaluation {"model", "messages": [text], "max_length"?} -> {"id", "object":
-"score.evaluation", "model", "scores": [logit]}. The texts are laid out already. LLaMA-Factory cuts
-off a text that is longer than `max_length` tokens; here such a request is refused.
+The texts are laid out already. LLaMA-Factory cuts off a text that is longer than `max_length`
+tokens; here such a request is refused.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
-from assay.server.dialects.fields import known, laid_out, text, texts
+from assay.server.dialects import schemas as s
+from assay.server.dialects.fields import laid_out
 from assay.server.dialects.numbers import ids, of_responses
 
 __all__ = ["LLAMA_FACTORY"]
 
+REQUEST: Final = s.request(
+    "messages", model=s.TEXT, messages=s.many(s.TEXT, least=1), max_length=s.COUNT
+)
+
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, ("model", "messages", "max_length"))
-    given = texts(body.get("messages"), "messages")
-    if not given:
-        raise Refused("messages", "must hold one text at least")
-    most = body.get("max_length")
-    if most is not None and (type(most) is not int or most < 1):
-        raise Refused("max_length", f"must be a whole number from 1 on, got {most!r}")
-    settings = {"items": "messages[{}]", "max_length": most}
-    model = text(body.get("model") or "", "model")
-    return Asked(groups=tuple(map(laid_out, given)), model=model, settings=settings)
+    body = s.taken(body, REQUEST)
+    settings = {"items": "messages[{}]", "max_length": body.get("max_length")}
+    groups = tuple(map(laid_out, body["messages"]))
+    return Asked(groups=groups, model=body.get("model", ""), settings=settings)
 
 
 def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
@@ -45,5 +43,13 @@ def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
 
 
 LLAMA_FACTORY: Final = Dialect(
-    "/v1/score/evaluation", "LLaMA-Factory: score texts as they are.", _read, _write
+    "/v1/score/evaluation",
+    "LLaMA-Factory: score texts as they are.",
+    _read,
+    _write,
+    REQUEST,
+    s.record(
+        "scores", id=s.TEXT, object=s.TEXT, model=s.TEXT, scores=s.NUMBERS, activation=s.ACTIVATION
+    ),
+    lists=("messages",),
 )

@@ -92,7 +92,9 @@ def _steps(logits: Sequence[float], readout: Readout) -> list[float]:
 def _activated(rows: list[list[float]], readout: Readout, activate: bool) -> Numbers:
     if not activate:
         return Numbers(rows, "none")
-    shares = [_sigmoid(logit) for (logit,) in rows]
+    # Of a link that is the identity, a temperature is of differences of scores.
+    temperature = readout.temperature if readout.link == "sigmoid" else 1.0
+    shares = [_sigmoid(logit / temperature) for (logit,) in rows]
     if readout.weights == (-1.0, 1.0) and not readout.offset:
         return Numbers([[1.0 - share, share] for share in shares], "softmax")
     return Numbers([[share] for share in shares], "sigmoid")

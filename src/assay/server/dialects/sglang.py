@@ -1,21 +1,17 @@
 """SGLang's server of reward models (`python -m sglang.launch_server --is-embedding`; 0.5.23).
 
-POST /classify {"text": text | [text]} or {"input_ids": ids | [ids]} -> [{"embedding": [logit],
-"meta_info": {...}}], or the object alone where one was asked for.
-POST /v1/embeddings {"model", "input", "encoding_format"?} -> {"data": [{"embedding": [logit]}]},
-which is what verl asks SGLang for rewards.
-POST /v1/score {"query", "items", "item_first"?, "score_extraction_token"?} -> {"scores":
-[[logit]]}, or with the token that the model reads its steps at one matrix per item, [[logit of a
-step], ...].
-
-SGLang's /v1/classify is left out: there a softmax over one logit makes every score 1.0.
+POST /classify is answered with an object alone where one text was asked for. POST /v1/embeddings is
+what verl asks SGLang for rewards. POST /v1/score gives a logit per item, or with the token that the
+model reads its steps at one matrix per item, [[logit of a step], ...]. SGLang's /v1/classify is
+left out: there a softmax over one logit makes every score 1.0.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from assay.server.dialects import About, Asked, Dialect, Refused, Scores
-from assay.server.dialects.fields import Given, flag, inputs, known, laid_out, said, text
+from assay.server.dialects import About, Asked, Dialect, Refused, Schema, Scores
+from assay.server.dialects import schemas as s
+from assay.server.dialects.fields import Given, inputs, laid_out, said
 from assay.server.dialects.numbers import encoded, ids, of_responses, of_steps, usage
 from assay.types import Group, Message, Prompt, Response
 
@@ -23,7 +19,9 @@ __all__ = ["CLASSIFY", "EMBEDDINGS", "NATIVE", "SGLANG_SCORE"]
 
 NATIVE: Final = ("text", "input_ids")
 """Fields by which a body is SGLang's, on a path that vLLM has too."""
-IGNORED: Final = ("rid", "priority", "user", "routing_key", "log_metrics", "background")
+IGNORED: Final[Mapping[str, Schema]] = dict.fromkeys(
+    "rid priority user routing_key log_metrics background".split(), s.ANY
+)
 """Fields that change no score."""
 NO_HIDDEN: Final = "states of the model are not given out"
 TEXTS: Final = "texts and token ids only"
@@ -47,23 +45,57 @@ SCORING: Final = {
     "return_pooled_hidden_states": NO_HIDDEN,
     "return_token_logprobs": "this is no language model; leave it out",
 }
+ASKED: Final = s.refusing(
+    s.request(
+        text=s.either(s.TEXT, s.TEXTS),
+        input_ids=s.either(s.IDS, s.many(s.IDS)),
+        return_prompt_token_ids=s.FLAG,
+        **IGNORED,
+    ),
+    PLAIN,
+)
+EMBEDDED: Final = s.refusing(
+    s.request(
+        "input",
+        model=s.TEXT,
+        input=s.INPUTS,
+        encoding_format=s.one_of("float", "base64"),
+        **IGNORED,
+    ),
+    PLAIN,
+)
+SCORED: Final = s.refusing(
+    s.request(
+        "items",
+        query=s.either(s.TEXT, s.IDS),
+        items=s.either(s.TEXT, s.TEXTS, s.many(s.IDS)),
+        item_first=s.FLAG,
+        score_extraction_token=s.TEXT,
+        apply_softmax=s.FLAG,
+        temperature={
+            "type": "number",
+            "const": 1,
+            "description": "is of a softmax over labels; leave it out",
+        },
+        model=s.TEXT,
+        **IGNORED,
+    ),
+    SCORING,
+)
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, (*NATIVE, "return_prompt_token_ids", *IGNORED), PLAIN)
+    body = s.taken(body, ASKED)
     if ("text" in body) == ("input_ids" in body):
         raise Refused("text", "must be given, or input_ids in its place")
     field = "text" if "text" in body else "input_ids"
-    given = inputs(body[field], field)
-    if any(isinstance(one, str) != (field == "text") for one in given):
-        raise Refused(field, "text holds texts, and input_ids token ids")
     value = body[field]
     settings = {
         "items": f"{field}[{{}}]",
         "one": isinstance(value, str) or (bool(value) and isinstance(value[0], int)),
-        "ids": flag(body, "return_prompt_token_ids"),
+        "ids": body.get("return_prompt_token_ids", False),
     }
-    return Asked(groups=tuple(map(laid_out, given)), settings=settings)
+    return Asked(groups=tuple(map(laid_out, inputs(value))), settings=settings)
 
 
 def _write(asked: Asked, scores: Scores, about: About) -> Any:
@@ -82,13 +114,10 @@ def _write(asked: Asked, scores: Scores, about: About) -> Any:
 
 
 def _read_embeddings(body: Mapping[str, Any]) -> Asked:
-    known(body, ("model", "input", "encoding_format", *IGNORED), PLAIN)
-    form = body.get("encoding_format") or "float"
-    if form not in ("float", "base64"):
-        raise Refused("encoding_format", f"must be float or base64, got {form!r}")
-    groups = tuple(map(laid_out, inputs(body.get("input"), "input")))
-    model = text(body.get("model") or "", "model")
-    return Asked(groups=groups, model=model, settings={"items": "input[{}]", "form": form})
+    body = s.taken(body, EMBEDDED)
+    settings = {"items": "input[{}]", "form": body.get("encoding_format", "float")}
+    groups = tuple(map(laid_out, inputs(body["input"])))
+    return Asked(groups=groups, model=body.get("model", ""), settings=settings)
 
 
 def _write_embeddings(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
@@ -107,36 +136,28 @@ def _write_embeddings(asked: Asked, scores: Scores, about: About) -> dict[str, A
 
 
 def _read_score(body: Mapping[str, Any]) -> Asked:
-    fields = "query items item_first score_extraction_token apply_softmax temperature model"
-    known(body, (*fields.split(), *IGNORED), SCORING)
-    if body.get("temperature") not in (None, 1, 1.0):
-        raise Refused("temperature", "is of a softmax over labels; leave it out")
-    first, given = flag(body, "item_first"), body.get("items")
-    items = inputs(given, "items") if given is not None else []
-    if given is None or (items and isinstance(given, list) and isinstance(given[0], int)):
-        raise Refused("items", "must be a text, a list of texts, or a list of lists of token ids")
-    query = _query(body.get("query"), items)
-    token = body.get("score_extraction_token")
+    body = s.taken(body, SCORED)
+    items = inputs(body["items"])
+    query = _query(body.get("query") or "", items)
     settings = {
         "items": "items[{}]",
-        "token": None if token is None else text(token, "score_extraction_token"),
-        "activate": flag(body, "apply_softmax"),
+        "token": body.get("score_extraction_token"),
+        "activate": body.get("apply_softmax", False),
     }
-    responses = tuple(_joined(query, item, first) for item in items)
+    responses = tuple(_joined(query, item, body.get("item_first", False)) for item in items)
     question = (Message(role="user", content=query),) if isinstance(query, str) and query else ()
     group = Group(prompt=Prompt(messages=question), responses=responses)
-    return Asked(groups=(group,), model=text(body.get("model") or "", "model"), settings=settings)
+    return Asked(groups=(group,), model=body.get("model", ""), settings=settings)
 
 
-def _query(value: Any, items: list[Given]) -> Given:
+def _query(value: str | list[int], items: list[Given]) -> Given:
     """The query, of the kind of the items."""
     in_ids = bool(items) and isinstance(items[0], tuple)
-    if value is None or value == []:
+    if not value:
         return () if in_ids else ""
-    (query,) = inputs(value, "query") if not isinstance(value, list) else inputs([value], "query")
-    if isinstance(query, tuple) != in_ids:
+    if isinstance(value, list) != in_ids:
         raise Refused("query", "must be a text where items are, and token ids where they are")
-    return query
+    return value if isinstance(value, str) else tuple(value)
 
 
 def _joined(query: Any, item: Any, first: bool) -> Response:
@@ -168,10 +189,49 @@ def _write_score(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
     }
 
 
-CLASSIFY: Final = Dialect("/classify", "SGLang: score texts or token ids.", _read, _write)
+ROW: Final = s.record(
+    "embedding meta_info",
+    embedding=s.NUMBERS,
+    meta_info=s.record(id=s.TEXT, prompt_tokens=s.nullable(s.COUNT), activation=s.ACTIVATION),
+    prompt_token_ids=s.IDS,
+)
+SAID: Final[Mapping[str, Schema]] = {
+    "model": s.TEXT, "object": s.TEXT, "usage": s.USAGE, "activation": s.ACTIVATION
+}  # fmt: skip
+CLASSIFY: Final = Dialect(
+    "/classify",
+    "SGLang: score texts or token ids.",
+    _read,
+    _write,
+    ASKED,
+    s.either(ROW, s.many(ROW)),
+    lists=NATIVE,
+)
 EMBEDDINGS: Final = Dialect(
-    "/v1/embeddings", "SGLang: scores in place of embeddings.", _read_embeddings, _write_embeddings
+    "/v1/embeddings",
+    "SGLang: scores in place of embeddings.",
+    _read_embeddings,
+    _write_embeddings,
+    EMBEDDED,
+    s.record(
+        "data",
+        data=s.many(s.record(embedding=s.either(s.TEXT, s.NUMBERS), index=s.COUNT, object=s.TEXT)),
+        **SAID,
+    ),
+    lists=("input",),
 )
 SGLANG_SCORE: Final = Dialect(
-    "/v1/score", "SGLang: score items behind a query.", _read_score, _write_score
+    "/v1/score",
+    "SGLang: score items behind a query.",
+    _read_score,
+    _write_score,
+    SCORED,
+    s.record(
+        "scores",
+        scores=s.many(s.either(s.NUMBERS, s.many(s.NUMBERS))),
+        pooled_hidden_states=s.ANY,
+        token_logprobs=s.ANY,
+        **SAID,
+    ),
+    lists=("items",),
 )

@@ -12,17 +12,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Scores
-from assay.server.dialects.fields import known, laid_out, messages, reference, said, text
+from assay.server.dialects import schemas as s
+from assay.server.dialects.fields import laid_out, messages, reference, said
 from assay.server.dialects.numbers import flat
 from assay.types import Group, Prompt, Response
 
 __all__ = ["SLIME", "SLIME_PARTS"]
 
+REQUEST: Final = s.request(
+    "prompt response", prompt=s.either(s.TEXT, s.MESSAGES), response=s.TEXT, label=s.REFERENCE
+)
+
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, ("prompt", "response", "label"))
-    prompt, response = body.get("prompt"), text(body.get("response"), "response")
-    right = reference(body.get("label"), "label")
+    s.check(body, REQUEST)
+    prompt, response, right = body["prompt"], body["response"], reference(body, "label")
     if isinstance(prompt, str):
         group = laid_out(prompt + response, prompt=prompt, reference=right)
     else:
@@ -40,7 +44,14 @@ def _parts(asked: Asked, scores: Scores, about: About) -> dict[str, float | None
     return {**score.parts, "score": score.value}
 
 
-SLIME: Final = Dialect("/slime", "slime: score one sample, as a number.", _read, _number)
+SLIME: Final = Dialect(
+    "/slime", "slime: score one sample, as a number.", _read, _number, REQUEST, s.NUMBER
+)
 SLIME_PARTS: Final = Dialect(
-    "/slime/parts", "slime: score one sample, its parts beside the score.", _read, _parts
+    "/slime/parts",
+    "slime: score one sample, its parts beside the score.",
+    _read,
+    _parts,
+    REQUEST,
+    {"type": "object", "required": ["score"], "additionalProperties": s.nullable(s.NUMBER)},
 )

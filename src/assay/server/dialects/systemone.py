@@ -13,20 +13,8 @@ from typing import Any, Final
 from assay.answerers.answered import Answered
 from assay.answerers.dialects.table import DIALECTS
 from assay.questions import Option, Question
-from assay.server.dialects import About, Refused
-from assay.server.dialects.fields import text
-from assay.server.dialects.typed import (
-    CONFIDENCE,
-    Inquiry,
-    TypedDialect,
-    made,
-    own,
-    score,
-    some,
-    sure,
-    tokens,
-    written,
-)
+from assay.server.dialects import About, Refused, typed
+from assay.server.dialects import schemas as s
 from assay.types import Prompt, Unscored
 
 __all__ = ["SYSTEM_ONE"]
@@ -39,6 +27,32 @@ UNASKED: Final = {
 }
 """What is asked where there are no instructions: the criteria say what it is about."""
 LEVELS: Final = DIALECTS["systemone"].most_levels or 0
+WRITTEN: Final = s.either(s.TEXT, s.OBJECT, s.many(s.ANY))
+"""A text, or what is shown as JSON."""
+QUESTION: Final = s.record(
+    "type",
+    type=s.one_of(*KINDS),
+    instructions=s.nullable(WRITTEN),
+    criteria=s.either(s.OBJECT, s.many(WRITTEN), {"type": "null"}),
+)
+REQUEST: Final = s.extended(
+    s.request(
+        "state questions",
+        model=s.TEXT,
+        state=WRITTEN,
+        questions=s.by_name(QUESTION),
+        assets={"enum": [None, [], {}], "description": "images are not read"},
+    )
+)
+ANSWER: Final = s.record(
+    "type",
+    type=s.one_of(*KINDS),
+    noul=s.NUMBER,
+    choice=s.TEXT,
+    legend=s.OBJECT,
+    probabilities=s.by_name(s.NUMBER),
+    **typed.OWN,
+)
 ERRORS: Final = {
     401: "authentication_error",
     403: "permission_error",
@@ -48,34 +62,25 @@ ERRORS: Final = {
 }
 
 
-def _read(body: Mapping[str, Any]) -> Inquiry:
-    if body.get("assets"):
-        raise Refused("assets", "images are not read")
-    asked = body.get("questions")
-    if not isinstance(asked, dict):
-        raise Refused("questions", "must be an object of questions by name")
-    some(len(asked), "questions")
-    return Inquiry(
-        state=Prompt.of(written(body.get("state"), "state")),
+def _read(body: Mapping[str, Any]) -> typed.Inquiry:
+    body = s.taken(body, REQUEST)
+    asked = body["questions"]
+    typed.some(len(asked), "questions")
+    return typed.Inquiry(
+        state=Prompt.of(typed.written(body["state"], "state")),
         questions=tuple(_question(id, one, f"questions.{id}") for id, one in asked.items()),
-        model=text(body.get("model") or "", "model"),
+        model=body.get("model", ""),
         settings={"criteria": {id: one.get("criteria") for id, one in asked.items()}},
     )
 
 
-def _question(name: str, one: Any, field: str) -> Question:
-    kind = one.get("type") if isinstance(one, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise Refused(f"{field}.type", f"must be one of {', '.join(KINDS)}")
-    for key in one:
-        if key not in ("type", "instructions", "criteria"):
-            raise Refused(f"{field}.{key}", "is no field; there is type, instructions, criteria")
-    criteria, place = one.get("criteria"), f"{field}.criteria"
+def _question(name: str, one: Mapping[str, Any], field: str) -> Question:
+    kind, criteria, place = one["type"], one.get("criteria"), f"{field}.criteria"
     options = _levels(criteria, place) if kind == "score" else _options(kind, criteria, place)
     if kind == "noul" and not (one.get("instructions") or criteria):
         raise Refused(f"{field}.instructions", "is not there, and criteria neither")
     asked = _described(one.get("instructions"), f"{field}.instructions") or UNASKED[kind]
-    return made(KINDS[kind], asked, options, name, place)
+    return typed.made(KINDS[kind], asked, options, name, place)
 
 
 def _options(kind: str, criteria: Any, field: str) -> list[Option]:
@@ -100,14 +105,14 @@ def _levels(criteria: Any, field: str) -> list[Option]:
         raise Refused(field, "must be a list of levels, worst first")
     if len(criteria) > LEVELS:
         raise Refused(field, f"{len(criteria)} levels, and {LEVELS} are the most")
-    return [Option(name=written(one, f"{field}[{i}]")) for i, one in enumerate(criteria)]
+    return [Option(name=typed.written(one, f"{field}[{i}]")) for i, one in enumerate(criteria)]
 
 
 def _described(value: Any, field: str) -> str:
-    return "" if value is None else written(value, field)
+    return "" if value is None else typed.written(value, field)
 
 
-def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:
+def _write(asked: typed.Inquiry, answers: Sequence[Answered], about: About) -> dict[str, Any]:
     pairs = list(zip(asked.questions, answers, strict=True))
     lacking = [
         f"{question.name!r}: {one.answer.reason}"
@@ -116,7 +121,7 @@ def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[st
     ]
     if lacking:
         raise Refused("questions", f"unscored: {'; '.join(lacking)}", status=422)
-    count = tokens(answers)
+    count = typed.tokens(answers)
     criteria = asked.settings["criteria"]
     return {
         "model": about.name,
@@ -126,7 +131,7 @@ def _write(asked: Inquiry, answers: Sequence[Answered], about: About) -> dict[st
         },
         "usage": {"input_tokens": count or 0, "output_tokens": 0},
         "x_usage": "unknown" if count is None else "summed over questions",
-        "x_confidence": CONFIDENCE,
+        "x_confidence": typed.CONFIDENCE,
         "x_fingerprint": about.fingerprint,
         "x_id": about.id,
     }
@@ -136,14 +141,14 @@ def _answer(question: Question, one: Answered, criteria: Any) -> dict[str, Any]:
     answer = one.answer
     assert not isinstance(answer, Unscored)
     if question.kind == "predicate":
-        return {"type": "noul", "noul": answer.probabilities[0], **own(answer)}
-    said = {"type": question.kind, "confidence": sure(answer, question), **own(answer)}
+        return {"type": "noul", "noul": answer.probabilities[0], **typed.own(answer)}
+    said = {"type": question.kind, "confidence": typed.sure(answer, question), **typed.own(answer)}
     if question.kind == "choice":
         names = [option.text for option in question.options]
         said["choice"] = names[answer.top]
     else:
         names = [str(i) for i in range(len(question.options))]
-        said |= {"score": score(answer), "legend": dict(zip(names, criteria, strict=True))}
+        said |= {"score": typed.score(answer), "legend": dict(zip(names, criteria, strict=True))}
     return {**said, "probabilities": dict(zip(names, answer.probabilities, strict=True))}
 
 
@@ -156,11 +161,14 @@ def _refused(error: Refused) -> tuple[dict[str, Any], int]:
     return {"detail": {"error_type": kind, "message": str(error)}}, error.status
 
 
-SYSTEM_ONE: Final = TypedDialect(
+SYSTEM_ONE: Final = typed.TypedDialect(
     "/v1/systemone",
     "TypeSafe's System One: answer typed questions.",
     _read,
     _write,
     _refused,
+    REQUEST,
+    s.record("answers", answers=s.by_name(ANSWER), **typed.SAID),
+    s.record("detail", detail=s.either(s.OBJECT, s.many(s.OBJECT))),
     alias="jev-latest",
 )

@@ -1,37 +1,47 @@
 """Text Embeddings Inference's classifier.
 
-POST /predict {"inputs": text | [prompt, response] | [[text], [prompt, response], ...],
-"raw_scores"?} -> [{"score", "label"}], or one such list per input. A text is laid out already, a
-pair is laid out by the model. As in TEI a score is activated unless `raw_scores` is true, and what
-is too long is refused unless `truncate` is; `truncate` itself is refused here.
+A text is laid out already, a pair is laid out by the model. As in TEI a score is activated unless
+`raw_scores` is true, and what is too long is refused unless `truncate` is; `truncate` itself is
+refused here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from assay.server.dialects import About, Asked, Dialect, Refused, Scores
-from assay.server.dialects.fields import flag, known, laid_out, texts
+from assay.server.dialects import schemas as s
+from assay.server.dialects.fields import laid_out
 from assay.server.dialects.numbers import of_responses
 from assay.types import Group, Prompt, Response
 
 __all__ = ["PREDICT"]
 
+REQUEST: Final = s.refusing(
+    s.request(
+        "inputs",
+        inputs=s.either(s.TEXT, s.TEXTS, s.many(s.TEXTS)),
+        raw_scores=s.FLAG,
+        truncation_direction=s.ANY,
+    ),
+    {"truncate": "nothing is truncated; a text that is too long is an error"},
+)
+CLASSES: Final = s.many(s.record("score label", score=s.NUMBER, label=s.TEXT))
+
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    reason = {"truncate": "nothing is truncated; a text that is too long is an error"}
-    known(body, ("inputs", "raw_scores", "truncation_direction"), reason)
-    given = body.get("inputs")
-    batch = isinstance(given, list) and bool(given) and isinstance(given[0], list)
-    if batch and isinstance(given, list):
+    body = s.taken(body, REQUEST)
+    given = body["inputs"]
+    batch = bool(given) and isinstance(given[0], list)
+    if batch:
         groups = tuple(_input(one, f"inputs[{i}]") for i, one in enumerate(given))
     else:
         groups = (_input([given] if isinstance(given, str) else given, "inputs"),)
-    settings = {"items": "inputs[{}]", "batch": batch, "raw": flag(body, "raw_scores")}
+    settings = {"items": "inputs[{}]", "batch": batch, "raw": body.get("raw_scores", False)}
     return Asked(groups=groups, settings=settings)
 
 
-def _input(value: Any, field: str) -> Group:
-    match texts(value, field):
+def _input(value: Sequence[str], field: str) -> Group:
+    match value:
         case [text]:
             return laid_out(text)
         case [prompt, response]:
@@ -54,4 +64,12 @@ def _by_score(pair: tuple[int, float]) -> float:
     return -pair[1]
 
 
-PREDICT: Final = Dialect("/predict", "TEI: score texts or pairs.", _read, _write)
+PREDICT: Final = Dialect(
+    "/predict",
+    "TEI: score texts or pairs.",
+    _read,
+    _write,
+    REQUEST,
+    s.either(CLASSES, s.many(CLASSES)),
+    lists=("inputs",),
+)

@@ -12,26 +12,35 @@ from assay.answerers.answered import Answered
 from assay.answerers.dialects.table import DIALECTS
 from assay.data.fields import explain
 from assay.questions import Confidence, Distribution, Option, Question, confidence
-from assay.server.dialects import About, Refused
+from assay.server.dialects import About, Refused, Schema
+from assay.server.dialects import schemas as s
 from assay.types import Prompt
 
 __all__ = [
-    "CONFIDENCE",
-    "Inquiry",
-    "TypedDialect",
-    "made",
-    "own",
-    "score",
-    "some",
-    "sure",
-    "tokens",
-    "written",
-]
+    "CONFIDENCE", "OWN", "SAID", "Inquiry", "TypedDialect", "made", "own", "score", "some", "sure",
+    "tokens", "written",
+]  # fmt: skip
 
 CONFIDENCE: Final[Confidence] = "excess"
 """Formula of the confidences of every dialect, as `x_confidence` says: TypeSafe's."""
 QUESTIONS: Final = DIALECTS["openai"].most_questions or 0
 OPTIONS: Final = DIALECTS["openai"].most_options or 0
+
+
+SAID: Final[Mapping[str, Schema]] = {
+    "model": s.TEXT,
+    "usage": s.OBJECT,
+    **dict.fromkeys(("x_usage", "x_confidence", "x_fingerprint", "x_id"), s.TEXT),
+}
+"""What every dialect's answer says beside the answers."""
+OWN: Final[Mapping[str, Schema]] = {
+    "confidence": s.NUMBER,
+    "score": s.NUMBER,
+    "x_label_mass": s.NUMBER,
+    "x_bounds": s.many(s.NUMBERS),
+    **dict.fromkeys(("x_verdicts", "x_missing"), s.COUNT),
+}
+"""What every dialect has of a question's answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +69,10 @@ class TypedDialect:
     read: Callable[[Mapping[str, Any]], Inquiry]
     write: Callable[[Inquiry, Sequence[Answered], About], Any]
     refused: Callable[[Refused], tuple[Any, int]]
+    request: Schema
+    answer: Schema
+    error: Schema
+    """Of what a refused request is answered."""
     alias: str = ""
     """Name of a model that stands for the only one."""
 

@@ -1,10 +1,5 @@
 """vLLM's pooling server (`vllm serve MODEL --runner pooling`; 0.33), as verl asks it.
 
-POST /classify {"model"?, "input": text | [text] | ids | [ids], or "messages": [...],
-"use_activation"?} -> {"data": [{"index", "label", "probs", "num_classes"}], ...}.
-POST /pooling takes "task": "classify" | "token_classify" besides, and "encoding_format"; the answer
-has `data` of one row of numbers per input, or one row per step.
-
 Three things differ from vLLM, so that no number is taken for another. Logits come as they are
 unless `use_activation` is true (vLLM: a sigmoid unless it is false), and "activation" in the answer
 names what the numbers went through. Nothing is truncated. A text gets one beginning-of-sequence
@@ -15,17 +10,14 @@ token ids for anything else.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from assay.server.dialects import About, Asked, Dialect, Refused, Scores
-from assay.server.dialects.fields import conversation, flag, inputs, known, laid_out, text
+from assay.server.dialects import About, Asked, Dialect, Refused, Schema, Scores
+from assay.server.dialects import schemas as s
+from assay.server.dialects.fields import conversation, inputs, laid_out
 from assay.server.dialects.numbers import encoded, ids, of_responses, of_steps, usage
 from assay.types import Group, Prompt
 
 __all__ = ["CLASSIFY", "POOLING"]
 
-FIELDS: Final = (
-    "model input messages use_activation add_special_tokens return_token_ids user request_id"
-    " priority cache_salt truncation_side"
-).split()
 TEMPLATE: Final = "a conversation is laid out as the model was trained; leave it out"
 REFUSED: Final = {
     "truncate_prompt_tokens": "nothing is truncated; a text that is too long is an error",
@@ -39,24 +31,39 @@ REFUSED: Final = {
     "chat_template": TEMPLATE,
     "chat_template_kwargs": TEMPLATE,
 }
-CODED: Final = ("task", "encoding_format", "embed_dtype", "endianness")
 STEPS: Final = "token_classify"
+FIELDS: Final[Mapping[str, Schema]] = {
+    "model": s.TEXT,
+    "input": s.INPUTS,
+    "messages": s.MESSAGES,
+    **dict.fromkeys(("use_activation", "add_special_tokens", "return_token_ids"), s.FLAG),
+    **dict.fromkeys("user request_id priority cache_salt truncation_side".split(), s.ANY),
+}
+ASKED: Final = s.refusing(s.request(**FIELDS), REFUSED)
+POOLED: Final = s.refusing(
+    s.request(
+        **FIELDS,
+        task=s.one_of("classify", STEPS),
+        encoding_format=s.one_of("float", "base64"),
+        embed_dtype=s.one_of("float32", "float16"),
+        endianness=s.one_of("native", "little", "big"),
+    ),
+    REFUSED,
+)
 
 
 def _read(body: Mapping[str, Any]) -> Asked:
-    known(body, FIELDS, REFUSED)
-    return _asked(body, {})
+    return _asked(s.taken(body, ASKED), {})
 
 
 def _read_pooling(body: Mapping[str, Any]) -> Asked:
-    known(body, (*FIELDS, *CODED), REFUSED)
-    settings = {
-        "task": _one_of(body, "task", (None, "classify", STEPS)),
-        "form": _one_of(body, "encoding_format", ("float", "base64")),
-        "dtype": _one_of(body, "embed_dtype", ("float32", "float16")),
-        "endianness": _one_of(body, "endianness", ("native", "little", "big")),
-    }
-    return _asked(body, settings)
+    body = s.taken(body, POOLED)
+    form = [
+        body.get("encoding_format", "float"),
+        body.get("embed_dtype", "float32"),
+        body.get("endianness", "native"),
+    ]
+    return _asked(body, {"task": body.get("task"), "form": form})
 
 
 def _asked(body: Mapping[str, Any], settings: Mapping[str, Any]) -> Asked:
@@ -66,26 +73,13 @@ def _asked(body: Mapping[str, Any], settings: Mapping[str, Any]) -> Asked:
         asked, response = conversation(body["messages"], "messages")
         groups: tuple[Group, ...] = (Group(prompt=Prompt(messages=asked), responses=(response,)),)
     else:
-        groups = tuple(map(laid_out, inputs(body["input"], "input")))
-    flag(body, "add_special_tokens")
+        groups = tuple(map(laid_out, inputs(body["input"])))
     how = {
-        "activate": flag(body, "use_activation"),
-        "ids": flag(body, "return_token_ids"),
+        "activate": body.get("use_activation", False),
+        "ids": body.get("return_token_ids", False),
         "items": "input[{}]" if "input" in body else "messages",
     }
-    model = text(body.get("model") or "", "model")
-    return Asked(groups=groups, model=model, settings={**settings, **how})
-
-
-def _one_of(body: Mapping[str, Any], field: str, there: tuple[str | None, ...]) -> str | None:
-    """A field that is one of a few words; the first where it is not given."""
-    value = body.get(field)
-    if value is None:
-        return there[0]
-    if value not in there:
-        words = ", ".join(str(word) for word in there if word)
-        raise Refused(field, f"must be one of {words}, got {value!r}")
-    return str(value)
+    return Asked(groups=groups, model=body.get("model", ""), settings={**settings, **how})
 
 
 def _write(asked: Asked, scores: Scores, about: About) -> dict[str, Any]:
@@ -105,10 +99,7 @@ def _write_pooling(asked: Asked, scores: Scores, about: About) -> dict[str, Any]
         by_step = about.readout.at == "step_tag"
     read = of_steps if by_step else of_responses
     rows, activation = read(asked, scores, about, activate=how["activate"], field="use_activation")
-    data = [
-        {"object": "pooling", "data": encoded(row, how["form"], how["dtype"], how["endianness"])}
-        for row in rows
-    ]
+    data = [{"object": "pooling", "data": encoded(row, *how["form"])} for row in rows]
     return _answer("pooling", data, activation, asked, about)
 
 
@@ -130,8 +121,32 @@ def _answer(
     }
 
 
-CLASSIFY: Final = Dialect("/classify", "vLLM: score texts, token ids or a chat.", _read, _write)
+def _answered(**row: Schema) -> Schema:
+    return s.record(
+        "data",
+        **dict.fromkeys(("id", "object", "model"), s.TEXT),
+        created=s.COUNT,
+        data=s.many(s.record("index", index=s.COUNT, token_ids=s.IDS, **row)),
+        usage=s.USAGE,
+        activation=s.ACTIVATION,
+    )
+
+
+CLASSIFY: Final = Dialect(
+    "/classify",
+    "vLLM: score texts, token ids or a chat.",
+    _read,
+    _write,
+    ASKED,
+    _answered(label=s.TEXT, probs=s.NUMBERS, num_classes=s.COUNT),
+    lists=("input",),
+)
 POOLING: Final = Dialect(
-    "/pooling", "vLLM: score texts, token ids or a chat, whole or by step.", _read_pooling,
+    "/pooling",
+    "vLLM: score texts, token ids or a chat, whole or by step.",
+    _read_pooling,
     _write_pooling,
-)  # fmt: skip
+    POOLED,
+    _answered(object=s.TEXT, data=s.either(s.TEXT, s.NUMBERS, s.many(s.NUMBERS))),
+    lists=("input",),
+)

@@ -1,4 +1,4 @@
-"""Rewards of steps on the tokens of a policy, whose tokenizer is not the reward model's.
+"""Put rewards of steps on the tokens of a policy, whose tokenizer is not the reward model's.
 
 A step is a span of characters, and earns its reward at the token with which its text is whole. The
 tokens are those that the policy sampled; a text is never tokenised anew, which may give others.
@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, Final
 
-from assay.errors import DataError
+import numpy as np
 
-__all__ = ["spread", "text_of", "token_ends"]
+from assay.errors import DataError
+from assay.rl.advantages import grpo_process
+
+__all__ = ["credited", "spread", "text_of", "token_ends"]
 
 BYTES: Final = 4
 """Tokens of a character, at most."""
@@ -68,6 +71,24 @@ def spread(rewards: Sequence[float], ends: Sequence[int], length: int) -> list[f
     for reward, end in zip(rewards, ends, strict=True):
         placed[end] += reward
     return placed
+
+
+def credited(rows: Sequence[tuple[Sequence[float], Sequence[int], int]]) -> list[list[float]]:
+    """Return the advantage of each token of a group's responses, by GRPO's process supervision
+    (arXiv:2402.03300): the rewards of all steps are normalised, and a token has the sum of those
+    of the steps that end with it or later.
+
+    rows: of each response the rewards of its steps, the tokens that they end with, and its length.
+    """
+    shape = len(rows), max((length for _, _, length in rows), default=0)
+    rewards_B_T, ends_B_T = np.zeros(shape), np.zeros(shape, bool)
+    for b, (rewards, ends, _) in enumerate(rows):
+        np.add.at(rewards_B_T[b], ends, rewards)
+        ends_B_T[b, ends] = True
+    lengths_B = np.array([length for _, _, length in rows], int)
+    mask_B_T = np.arange(shape[1]) < lengths_B[:, None]
+    credit_B_T = grpo_process(rewards_B_T, ends_B_T, mask_B_T, np.zeros(shape[0], int))
+    return [row[:length].tolist() for row, length in zip(credit_B_T, lengths_B, strict=True)]
 
 
 def _same(left: str, right: str) -> int:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from assay.data.conversations import conversation, response
+from assay.data.items import messages
 from assay.errors import ConfigError, DataError
 from assay.protocols import Scorer
 from assay.rl.parts import Part, values_of
@@ -28,7 +29,7 @@ from assay.specs.rewards import reward
 from assay.specs.words import parse
 from assay.types import Group, Message, Prompt, Response, Score, Unscored
 
-__all__ = ["Paid", "Payer", "column", "laid_out", "payer", "prompt_of", "total_of"]
+__all__ = ["Paid", "Payer", "column", "known", "laid_out", "payer", "prompt_of", "total_of"]
 
 Split = Callable[[str], tuple[str, ...]]
 """A text's steps; their concatenation is the text."""
@@ -100,6 +101,16 @@ class Payer:
             completion = answer.text
         return Response(steps=tuple(self.split(completion)) or (completion,), **others)
 
+    def items(self, prompt: Any, output: Any, reference: Any) -> tuple[Prompt, Response]:
+        """Read a conversation in the items of OpenAI's Responses API: what was asked (a text or
+        items), what came back, and the reference answer or None."""
+        said = response(messages(output, "output"))
+        asked = Prompt(
+            messages=tuple(messages(prompt, "input")),
+            reference=None if reference is None else str(reference),
+        )
+        return asked, said if said.turns else self.said(said.text)
+
 
 def payer(
     word: str | Part | Scorer | Callable[..., Any],
@@ -126,17 +137,22 @@ def payer(
 def prompt_of(prompt: Any, reference: Any = None) -> Prompt:
     """Read a prompt: a text, or messages as OpenAI's chat has them. None is no reference."""
     if isinstance(prompt, str):
-        messages: tuple[Message, ...] = (Message(role="user", content=prompt),)
+        asked: tuple[Message, ...] = (Message(role="user", content=prompt),)
     else:
-        messages = conversation([*prompt], "prompt")
-    return Prompt(messages=messages, reference=None if reference is None else str(reference))
+        asked = conversation([*prompt], "prompt")
+    return Prompt(messages=asked, reference=None if reference is None else str(reference))
+
+
+def known(paid: Paid | Unscored) -> Paid:
+    """Return the reward. Raises `DataError` with the reason where there is none."""
+    if isinstance(paid, Unscored):
+        raise DataError(f"unscored: {paid.reason}")
+    return paid
 
 
 def total_of(paid: Paid | Unscored) -> float:
     """Return the reward as one number. Raises `DataError` with the reason where there is none."""
-    if isinstance(paid, Unscored):
-        raise DataError(f"unscored: {paid.reason}")
-    return paid.total
+    return known(paid).total
 
 
 def laid_out(prompt: str, query: str, said: str, reference: Any) -> tuple[Prompt, Response]:
