@@ -1,15 +1,15 @@
 """`assay plan JOB`: memory, time, disk and money of a job before anything runs."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import ConfigError
-from assay.workflows.plan import Job, Label, Rl, Score, Train, plan
+from assay.workflows.plan import Label, Rl, Score, Train, plan
 
 __all__ = ["COMMANDS"]
 
 
-def _show(job: Job) -> None:
+def _show(job: Any) -> None:
+    """Print the plan. Raises `ConfigError` where the job does not fit."""
     found = plan(job)
     print(found)
     if not found.fits:
@@ -18,45 +18,11 @@ def _show(job: Job) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlanTrain(Train):
-    """Plan the training of a reward model, its weights cut among the GPUs."""
-
-    def __call__(self) -> None:
-        """Print the plan, and exit with 2 where it does not fit."""
-        _show(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanScore(Score):
-    """Plan the scoring of responses, by copies of a model side by side."""
-
-    def __call__(self) -> None:
-        """Print the plan, and exit with 2 where it does not fit."""
-        _show(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanLabel(Label):
-    """Plan step labels by rollouts of a policy."""
-
-    def __call__(self) -> None:
-        """Print the plan, and exit with 2 where it does not fit."""
-        _show(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanRl(Rl):
-    """Plan the training of a policy: writing, rewards and steps."""
-
-    def __call__(self) -> None:
-        """Print the plan, and exit with 2 where it does not fit."""
-        _show(self)
-
-
 COMMANDS: dict[str, Any] = {
-    "train": PlanTrain,
-    "score": PlanScore,
-    "label": PlanLabel,
-    "rl": PlanRl,
+    job.__name__.lower(): type(
+        f"Plan{job.__name__}",
+        (job,),
+        {"__call__": _show, "__doc__": job.__doc__, "__module__": __name__},
+    )
+    for job in (Train, Score, Label, Rl)
 }

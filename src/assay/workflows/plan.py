@@ -12,11 +12,12 @@ values of all rows that are written together.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from assay.components import did_you_mean
 from assay.errors import ConfigError
 from assay.models.gpus import GPUS, Gpu
+from assay.workflows._jobs import Job, Label, Rl, Score, Train
 
 if TYPE_CHECKING:
     from assay.models.shapes import Counts
@@ -29,99 +30,6 @@ USABLE = 0.9
 BYTES = {"float32": 4, "bfloat16": 2}
 LOGITS = 3 * 4 * 2**24
 """Bytes of a policy's logits while log-probabilities are read (`models.log_probabilities`)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What all jobs say: a model, and what it runs on."""
-
-    model: str = "8b"
-    """Folder of a model, or a shape: 135m, 0.5b, 1b, 3b, 8b, 32b, 70b."""
-    gpu: str = "h100"
-    """GPU: a100-80, h100, h200, b200, l40s, 4090."""
-    gpus: int = 1
-    """GPUs in all."""
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Precision of the parameters."""
-    micro_tokens: int = 8192
-    """Most tokens of a pass."""
-    utilisation: float = 0.4
-    """Share of the GPU's peak that passes reach: an assumption, unless --tokens-per-second says
-    better."""
-    tokens_per_second: float | None = None
-    """Measured tokens per second and GPU, as a run's metrics.jsonl has them, in place of the
-    share of a peak."""
-    price: float | None = None
-    """Price of a GPU for an hour."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Train(Job):
-    """Training of a reward model on groups of responses."""
-
-    records: int = 100_000
-    """Records: pairs, groups or labelled solutions."""
-    prompt: int = 512
-    """Tokens of a prompt, which the responses share."""
-    response: int = 512
-    """Tokens of a response."""
-    responses: int = 2
-    """Responses per record."""
-    epochs: float = 1.0
-    """Passes over the records."""
-    autocast: bool = False
-    bf16_update: Literal["master", "stochastic"] = "master"
-    gradient_checkpointing: bool = False
-    lora: int = 0
-    """Rank of adapters; 0 trains every parameter."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score(Job):
-    """Scoring of responses; those to one prompt share it."""
-
-    records: int = 1_000_000
-    """Groups of responses to one prompt."""
-    prompt: int = 512
-    """Tokens of a prompt."""
-    response: int = 512
-    """Tokens of a response."""
-    responses: int = 1
-    """Responses per prompt."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Label(Job):
-    """Step labels by rollouts: K continuations from after every step but the last."""
-
-    records: int = 10_000
-    """Solutions."""
-    prompt: int = 256
-    """Tokens of a prompt."""
-    response: int = 512
-    """Tokens of a solution; a rollout from its middle writes half as many on average."""
-    steps: int = 8
-    """Steps of a solution."""
-    rollouts: float = 8.0
-    """Rollouts per step, on average over steps (fewer where they are adaptive)."""
-    bandwidth: float = 0.6
-    """Share of the memory's bandwidth that writing reaches: an assumption."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rl(Train):
-    """Training of a policy against a reward model."""
-
-    reward: str | None = None
-    """Folder or shape of the reward model; none = a verifier, which no GPU runs."""
-    records: int = 16
-    """Prompts per step."""
-    responses: int = 8
-    """Responses per prompt and step."""
-    rl_steps: int = 200
-    """Steps."""
-    bandwidth: float = 0.6
-    """Share of the memory's bandwidth that writing reaches: an assumption."""
 
 
 @dataclass(frozen=True, kw_only=True)
