@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from transformers import AutoConfig
 
 from assay.errors import ConfigError
 from assay.models.shapes import SHAPES, config_of, counts_of
@@ -73,6 +74,19 @@ def test_less_memory_is_less() -> None:
     for change in ({"gradient_checkpointing": True}, {"autocast": True}, {"tokens": 1024}):
         assert footprint(config, replace(many, **change)).activations < full  # type: ignore[arg-type]
     assert footprint(config, replace(many, trains=False)).activations < full / 10
+
+
+def test_experts_are_traced_where_their_kernels_can_be_and_refused_elsewhere(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    config = AutoConfig.for_model("mixtral")
+    small = {"num_hidden_layers": 4, "hidden_size": 128, "intermediate_size": 64}
+    config.update({**small, "vocab_size": 512, "num_attention_heads": 4, "head_dim": 32})
+    config.num_key_value_heads = 2
+    assert footprint(config, replace(TRAINS, dtype="bfloat16")).activations > 0
+    with pytest.raises(ConfigError, match="a mixtral cannot be run without numbers"):
+        footprint(config, TRAINS)
+    assert not capfd.readouterr().err
 
 
 def test_a_plan_is_within_a_tenth_of_what_a_process_takes() -> None:

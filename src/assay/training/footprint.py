@@ -7,6 +7,7 @@ code that will do it. Kernels are those of the CPU; scratch memory inside of ker
 allocator cannot use are not counted.
 """
 
+import logging
 import weakref
 from copy import deepcopy
 from dataclasses import astuple, dataclass, replace
@@ -154,6 +155,9 @@ def _traced(key: _Key, use: Use, layers: int) -> _Traced:
     """Bytes of so many layers."""
     config = deepcopy(key.config)
     config.get_text_config().num_hidden_layers = layers
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    # What cannot be run is said once, below, and not with PyTorch's stack before.
+    log.disabled = True
     try:
         network = network_of(config, "meta", getattr(torch, use.dtype))
         # Heads are in fp32 whatever the backbone is in.
@@ -168,6 +172,8 @@ def _traced(key: _Key, use: Use, layers: int) -> _Traced:
             f" known ({type(error).__name__}: {first_line(error)}); plan with a dense shape of its"
             " width, or measure a run"
         ) from error
+    finally:
+        log.disabled = False
 
 
 def _as_on_cpu(network: Any) -> Any:
