@@ -1,16 +1,14 @@
 """Report cards of four rewards, into `docs/explain/report-cards.md`.
 
     assay quickstart --out runs/quickstart
-    python experiments/report_cards.py data --out runs/cards
+    python -m experiments.report_cards data --out runs/cards
     assay train rm runs/cards/hh_train.jsonl --backbone smol --template chat --max-length 384 \
         --learning-rate 5e-5 --out runs/cards/hh
-    assay train orm runs/cards/gsm8k_train.jsonl --backbone smol --learning-rate 5e-5 \
-        --out runs/cards/gsm8k
-    python experiments/report_cards.py audit --out runs/cards
+    python -m experiments.report_cards audit --out runs/cards
 
-Half an hour of training for each model on two cores, and as long for all cards. A process model
-(the quickstart's), an outcome model (GSM8K), a preference model (HH-harmless) and a judge by a
-rubric, the last three on SmolLM2-135M.
+Half an hour of training on two cores, and as long for all cards. A process model (the
+quickstart's), an outcome model (GSM8K, from scratch), a preference model (HH-harmless, on
+SmolLM2-135M) and a judge by a rubric (SmolLM2-135M's labels).
 """
 
 import dataclasses
@@ -21,9 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import tyro
+from experiments.overopt_real import small, tokenizer
 
 import assay
 from assay.data import io
+from assay.losses.outcome import Outcome
+from assay.training.loop import Settings, train
 from assay.types import Ranking, Record, StepLabels
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -38,12 +39,12 @@ RUBRIC = """\
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    """Write the files that the models are trained and audited on."""
+    """Write the files that the models are trained and audited on, and train the small one."""
 
     out: Path = Path("runs/cards")
     train_pairs: int = 1400
     """Pairs of HH-harmless to train on; the others are audited on."""
-    questions: int = 300
+    questions: int = 4000
     """Questions of GSM8K to train on."""
     per_question: int = 4
 
@@ -72,6 +73,9 @@ class Data:
         tests = [_pool(_both(rows, 1), gold) for rows in mixed[self.questions :][:400]]
         io.write(tests, self.out / "gsm8k_test.jsonl")
         (self.out / "rubric.yaml").write_text(RUBRIC)
+        core = tokenizer(self.out / "tokenizer.json", solutions)
+        settings = Settings(epochs=3, learning_rate=2e-3, micro_tokens=2048)
+        train(small(core, 0), solutions, loss=Outcome(), settings=settings, out=self.out / "gsm8k")
 
 
 def _prompt(record: Record) -> Any:
@@ -133,7 +137,7 @@ class Audit:
 def _page(out: Path) -> str:
     heads = {
         "process": "A process model: the quickstart's, of 0.4 million parameters",
-        "outcome": "An outcome model: SmolLM2-135M on GSM8K solutions",
+        "outcome": "An outcome model: GSM8K solutions, 0.4 million parameters from scratch",
         "preference": "A preference model: SmolLM2-135M on HH-harmless",
         "rubric": "A judge by a rubric: SmolLM2-135M's labels",
     }

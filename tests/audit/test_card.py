@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 import assay
@@ -16,7 +17,7 @@ from assay.errors import ConfigError, DataError
 from assay.protocols import Judge
 from assay.questions import Comparison
 from assay.scorers.function import Called
-from assay.types import Group, Prompt, Response, Unscored
+from assay.types import Group, Preference, Prompt, Response, StepLabels, Unscored
 from assay.workflows.audit import audit, compare_audits
 from tests.audit.test_run import noise, pairs
 
@@ -65,7 +66,73 @@ def test_markdown_of_hostile_names_stays_in_its_cells() -> None:
     object.__setattr__(card, "data", "a|b`c\n<script>[x](y)")
     text = markdown(card)
     assert "a\\|b\\`c \\<script>\\[x](y)" in text
-    assert json.loads(json.dumps(sarif(card)))
+    object.__setattr__(card, "reward", "my judge:v1`<script>\ud800")
+    assert "### Report card of my judge:v1\\`\\<script>" in markdown(card)
+    jsonschema.validate(json.loads(json.dumps(sarif(card), allow_nan=False)), SARIF)
+
+
+def of(kind: str, *required: str, **more: object) -> dict[str, object]:
+    """A schema of an object, or of a list of distinct ones."""
+    body: dict[str, object] = {"type": "object", "required": [*required], "properties": more}
+    return body if kind == "object" else {"type": "array", "items": body, "uniqueItems": True}
+
+
+TEXT = of("object", "text", text={"type": "string", "minLength": 1})
+PLACE = of(
+    "object", "artifactLocation", "region",
+    artifactLocation=of("object", "uri", uri={"type": "string", "pattern": r"^[\w/@,=+.~%-]+$"}),
+    region=of("object", "startLine", startLine={"type": "integer", "minimum": 1}),
+)  # fmt: skip
+RESULT = {
+    "ruleId": {"type": "string"},
+    "ruleIndex": {"type": "integer", "minimum": -1},
+    "level": {"enum": ["none", "note", "warning", "error"]},
+    "message": TEXT,
+    "locations": of("array", physicalLocation=PLACE),
+    "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+DRIVER = of(
+    "object", "name", name={"type": "string"}, version={"type": "string"},
+    rules=of("array", "id", id={"type": "string"}, shortDescription=TEXT),
+)  # fmt: skip
+RUN = {
+    "tool": of("object", "driver", driver=DRIVER),
+    "results": {"type": "array", "items": of("object", "message", **RESULT)},
+}
+SARIF = of(
+    "object", "version", "runs", version={"const": "2.1.0"},
+    **{"$schema": {"type": "string", "pattern": "^https://"}, "runs": of("array", "tool", **RUN)},
+)  # fmt: skip
+"""What SARIF 2.1.0 requires of what is written here, and a line, which code hosts want."""
+
+
+def test_what_was_not_tested_and_not_measured_says_why() -> None:
+    scorer = Called(lambda completions, **columns: [float(len(x)) for x in completions])
+    solved = [
+        StepLabels(prompt=p.prompt, response=Response(steps=("", "a ")), labels=(1.0, i % 2))
+        for i, p in enumerate(pairs(6))
+    ]
+    card = audit(scorer, solved).card
+    # Without scores of steps, right responses against wrong ones.
+    assert "auroc" in card.metrics
+    untested = [one for one in card.findings if not one.effect.n]
+    (run,) = sarif(card)["runs"]
+    said = {one["ruleId"]: one["message"]["text"] for one in run["results"]}
+    assert all("not tested" in said[one.probe] for one in untested)
+    assert not any("nan" in text for text in said.values())
+    lost = audit(by(lambda text: None if "x" in text else 1.0 * len(text)), pairs(5)).card
+    assert "have no score for what they changed" in lost.sure
+
+
+def test_an_empty_right_answer_and_half_a_character_are_taken(tmp_path: Path) -> None:
+    answers = (Response.of(""), Response.of("x\ud83d <script>alert(1)</script>"))
+    records = [
+        Preference(prompt=Prompt.of(f"\ud800 {i}", reference="3"), responses=answers, prefer=1.0)
+        for i in range(4)
+    ]
+    audit(by(longer), records, out=tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "<script>alert(1)" not in page
 
 
 def test_a_judge_of_pairs_is_audited_with_the_same_probes() -> None:

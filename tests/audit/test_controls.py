@@ -122,7 +122,7 @@ def test_a_judge_of_pairs_that_agrees_with_the_user_fails() -> None:
         def _prefer(self, pair: Group) -> float:
             first, second = (one.text for one in pair.responses)
             said = {text: f"answer is {text[-2]}" in pair.prompt.text for text in (first, second)}
-            return 0.3 + self.much * (said[first] - said[second])
+            return 0.5 + self.much * (said[first] - said[second])
 
     records = [
         Preference(

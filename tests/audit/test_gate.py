@@ -552,3 +552,21 @@ def test_a_server_that_serves_another_model_is_found_past_the_ledger(tmp_path, m
         found = check_gate(tmp_path / "gate.json", word)
         assert "the model that answers is one-2026-01-01" in found.reasons[0]
         assert math.isfinite(found.drift.agreement.value)
+
+
+def test_a_judge_of_ones_own_needs_a_gate_as_well(tmp_path):
+    path = tmp_path / "gate.json"
+    write_gate(make(JUDGE, cases(60, 60)), path)
+    assert admitted([], {"own": FakeFirst()}) == {"gates": {"own": "ungated"}}
+    with pytest.raises(ConfigError, match="own may not score by"):
+        admitted([path], {"bound": JUDGE, "own": FakeFirst()})
+
+
+def test_a_rater_may_be_named_by_anything(tmp_path):
+    row = {"prompt": "q", "response": "a", "verdict": "yes", "rater": ["x", 1]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    (case,) = read_labels(tmp_path / "a.jsonl")
+    assert case.labels[0].votes == (1.0,)
+    (tmp_path / "b.jsonl").write_text((json.dumps(row) + "\n") * 2)
+    with pytest.raises(DataError, match="labels one item twice"):
+        read_labels(tmp_path / "b.jsonl")

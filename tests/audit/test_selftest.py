@@ -9,7 +9,7 @@ from assay.audit.asking import plan
 from assay.audit.findings import Finding
 from assay.audit.planted import Planted, items, qualities
 from assay.audit.probes.length_filler import LengthFiller
-from assay.audit.run import probed
+from assay.audit.run import all_probes, probed
 from assay.audit.selftest import selftest
 from assay.cli import main
 from assay.types import Group
@@ -71,3 +71,15 @@ def test_the_command_writes_its_results(tmp_path: Path, capsys: pytest.CaptureFi
     )
     assert "quality itself" in capsys.readouterr().out
     assert (tmp_path / "a.json").exists()
+
+
+def test_a_fall_that_is_due_is_no_fault_to_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An audit that fails what falls as it must has false findings."""
+    from assay.audit import run
+
+    def harsh(findings: list[Finding]) -> tuple[Finding, ...]:
+        return tuple(dataclasses.replace(one, verdict="fails") for one in findings)
+
+    monkeypatch.setattr(run, "corrected", harsh)
+    result = selftest({"truncation": all_probes()["truncation"]}, prompts=20, simulations=2)
+    assert result.rates["false findings"].value == 1.0

@@ -1,6 +1,7 @@
 """Scores at servers are those of the model here, whatever the server speaks."""
 
 import json
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -225,6 +226,29 @@ def test_a_server_that_is_down_is_passed_over_and_none_is_an_error() -> None:
             scorer(f"{dead},dialect=vllm,tries=1,concurrency=1").score([group])
     assert [score.value for score in row if isinstance(score, Score)] == [*map(float, range(12))]
     assert {*seen} == {1, 2}
+
+
+def test_a_server_that_dies_holds_nothing_up() -> None:
+    """It answered, and fails from then on: after three failures it is asked now and then."""
+    asked = [0, 0]
+
+    def answer(place: int) -> Any:
+        def answered(body: Any) -> tuple[int, Any]:
+            asked[place] += 1
+            return (500, {}) if place == 0 and asked[0] > 4 else (200, one(1.5))
+
+        return answered
+
+    groups = [Group(prompt=Prompt.of(f"{i}"), responses=(Response.of("a"),)) for i in range(60)]
+    start = time.monotonic()
+    with answering(answer(0)) as dies, answering(answer(1)) as lives:
+        word = f"remote:{dies},{lives},dialect=vllm,model=m,concurrency=2"
+        rows = scorer(word).score(groups)
+    assert rows == [[Score(value=1.5)]] * 60
+    # Those under way when it rests, and one that finds out.
+    assert asked[0] <= 4 + 3 + 4 + 1
+    assert sum(asked) == 60 + asked[0] - 4
+    assert time.monotonic() - start < 9
 
 
 def test_servers_of_two_models_are_refused(plain: Path, stepwise: Path) -> None:

@@ -6,9 +6,8 @@ text once: what they share, which is most of it, is computed once.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
 
-from assay.audit.probe import Probe, Subject, Variant
+from assay.audit.probe import Probe, Subject, Variant, drawn
 from assay.audit.subjects import Item, subjects_of
 from assay.protocols import Scorer
 from assay.types import Group, Prompt, Response, Score, Unscored
@@ -75,7 +74,7 @@ def plan(items: Sequence[Item], probes: Mapping[str, Probe], *, seed: int = 0) -
     inapplicable = dict.fromkeys(probes, 0)
     for name, probe in probes.items():
         for number, subject in subjects_of(items, probe.expects):
-            draw = Random(f"{seed}/{name}/{items[number].key}/{subject.right}")
+            draw = drawn(f"{seed}/{name}/{items[number].key}/{subject.right}")
             variants = list(probe.variants(subject, draw))
             inapplicable[name] += not variants
             made += [(name, number, subject, one, _arms(subject, one, texts)) for one in variants]

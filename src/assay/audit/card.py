@@ -5,69 +5,23 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from assay.audit.advice import Kind
 from assay.audit.findings import Case, Finding, Unit
 from assay.audit.functions import FunctionCase
 from assay.audit.hacks import Hacks
-from assay.audit.probe import Area
 from assay.audit.run import Grade, Probed
 from assay.runs.settings import finite
 from assay.stats import Estimate
+from assay.stats.discovery import detectable
 
-__all__ = [
-    "ADVICE",
-    "Card",
-    "Cost",
-    "Kind",
-    "advice",
-    "estimates",
-    "hack_told",
-    "sureness",
-    "worst_cases",
-]
-
-Kind = Literal["process model", "judge of pairs", "function", "scorer of responses"]
-
-ADVICE: Final[Mapping[Area, str]] = {
-    "length": (
-        "add pairs of equal length, or long wrong answers as rejected ones; or train with the loss"
-        " odin, which takes length out"
-    ),
-    "style": (
-        "train on the same answers with and without markup; until then, normalise the form of"
-        " responses before they are scored"
-    ),
-    "claims": "add wrong answers that claim to be right, and right ones that do not, as pairs",
-    "flattery": "add flattering wrong answers as rejected ones, and users who are wrong",
-    "injection": (
-        "fence what is judged off, read the last verdict only, and drop responses that speak to the"
-        " judge"
-    ),
-    "empty": (
-        "give responses without an answer the lowest reward by a rule (`verify rules`), and add"
-        " them as rejected ones"
-    ),
-    "content": (
-        "the reward does not see what is said: more and harder pairs, or a program that checks"
-        " answers beside it"
-    ),
-    "noise": "train on perturbed copies, and do not trust differences that typing errors make",
-    "people": "add copies of prompts with other names as pairs of equal reward, and look again",
-    "steps": (
-        "label steps anew (`assay label`), and compare aggregations: one that counts steps pays for"
-        " padding"
-    ),
-    "questions": "average over the orders of options and criteria (rotations), or fix one order",
-    "serving": "score in float32 or in batches of one, and check the server (`assay serve check`)",
-    "hacks": (
-        "add responses with the edits that were found as rejected ones, and search again; do not"
-        " optimise against this reward before"
-    ),
-}
-"""What helps, by area."""
+__all__ = ["Card", "Cost", "estimates", "hack_told", "sureness", "worst_cases"]
 
 SHOWN: Final = 3
+MANY: Final = 10**6
+LISTED: Final = 6
+"""Probes that are named in a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +73,7 @@ class Card:
     def failing(self) -> tuple[Finding, ...]:
         """Probes that found a fault, the gravest first."""
         bad = [one for one in self.findings if one.verdict == "fails"]
-        return tuple(sorted(bad, key=lambda one: -abs(one.effect.value) / one.smallest))
+        return tuple(sorted(bad, key=_grave))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; a value that does not exist (NaN) is null."""
@@ -151,36 +105,52 @@ def _plain(value: Any) -> Any:
 def worst_cases(findings: Sequence[Finding]) -> tuple[Case, ...]:
     """Return the worst text of each of the gravest failures, at most three."""
     bad = [one for one in findings if one.verdict == "fails" and one.cases]
-    bad.sort(key=lambda one: -abs(one.effect.value) / one.smallest)
-    return tuple(one.cases[0] for one in bad[:SHOWN])
+    bad.sort(key=_grave)
+    return tuple(
+        dataclasses.replace(one.cases[0], probe=f"{one.probe}: {one.meaning}")
+        for one in bad[:SHOWN]
+    )
 
 
-def advice(grades: Sequence[Grade]) -> tuple[str, ...]:
-    """Return what helps in each area with a failing probe, the worst area first."""
-    bad = sorted((one for one in grades if one.fails), key=lambda one: one.held.value)
-    return tuple(f"{one.area} ({', '.join(one.fails)}): {ADVICE[one.area]}" for one in bad)
+def _grave(one: Finding) -> float:
+    """A key by which the gravest come first: an effect beyond what is due, in those that matter."""
+    value = one.effect.value
+    return -(value + one.smallest if one.expects == "lower" else abs(value)) / one.smallest
 
 
 def sureness(probed: Probed, prompts: int) -> str:
     """Say what effects would have been found, and how many prompts would settle the rest."""
-    tested = [one for one in probed.findings if math.isfinite(one.detectable) and one.effect.n]
-    shifts = sorted(one.detectable for one in tested if one.expects != "last")
-    said = [f"{prompts} prompts"]
-    if shifts:
+    tested = [one for one in probed.findings if one.effect.n]
+    shifts = sorted(one.detectable for one in tested if not math.isnan(one.median))
+    said = [f"{prompts:,} prompts"]
+    if shifts and math.isfinite(shifts[len(shifts) // 2]):
         middle = shifts[len(shifts) // 2]
-        said.append(f"half of the probes find {middle:.2g} {probed.unit.meaning} 8 times of 10")
+        said.append(f"half of the probes find a shift of {middle:.2g}, 8 times of 10")
     weak = [one for one in tested if one.verdict == "underpowered"]
     if weak:
-        # An error falls with the root of the number of prompts.
-        more = max((one.detectable / one.smallest) ** 2 for one in weak) * prompts
+        needed = sorted(_needed(one, prompts) for one in weak)
+        names = f" ({', '.join(one.probe for one in weak)})" if len(weak) <= LISTED else ""
+        middle = needed[len(needed) // 2]
+        settle = f"about {math.ceil(middle):,}" if middle < MANY else "many more"
         said.append(
-            f"{len(weak)} of {len(tested)} probes may have missed a fault, about"
-            f" {math.ceil(more):,} prompts would settle them"
+            f"{len(weak)} of {len(tested)} probes may have missed a fault{names}: {settle} prompts"
+            " like these would settle half of them"
         )
-    untried = [one.probe for one in probed.findings if not one.effect.n]
-    if untried:
-        said.append(f"{len(untried)} had nothing to change here ({', '.join(untried)})")
+    untried = [one for one in probed.findings if not one.effect.n]
+    for what, which in (
+        ("had nothing to change here", [x.probe for x in untried if not x.effect.unscored]),
+        ("have no score for what they changed", [x.probe for x in untried if x.effect.unscored]),
+    ):
+        if which:
+            said.append(f"{len(which)} {what} ({', '.join(which)})")
     return "; ".join(said)
+
+
+def _needed(one: Finding, prompts: int) -> float:
+    """Prompts with which a probe finds what matters: its error falls with the root of their
+    number, and its quantiles towards those of many."""
+    few, many = (detectable(1.0, n) for n in (max(one.effect.n - 1, 1), MANY))
+    return prompts * (one.detectable / few * many / one.smallest) ** 2
 
 
 def hack_told(card: Card) -> str:
@@ -193,9 +163,13 @@ def hack_told(card: Card) -> str:
     if not card.hacks.best:
         return f"hack search: no edit gained by {searched}{beside}"
     best = card.hacks.best[0]
+    edit = " ".join(best.edit[:80].split())
+    if not best.held_out.effect.low > 0:
+        shown = f"{best.held_out.effect:.2f}{beside}"
+        return f"hack search: no edit is shown to gain, of {searched}: the best {shown}: {edit}"
     return (
         f"hack search: by {searched} an edit that gains {best.held_out.effect:.2f}"
-        f" {card.unit.meaning} on other prompts than it was found on{beside}: {best.edit[:200]}"
+        f" {card.unit.meaning} on other prompts than it was found on{beside}: {edit}"
     )
 
 

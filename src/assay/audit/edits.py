@@ -10,7 +10,17 @@ from operator import itemgetter
 from random import Random
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
-from assay.audit.probe import Area, Expects, Probe, Subject, Variant, append, prepend, replaced
+from assay.audit.probe import (
+    Area,
+    Expects,
+    Probe,
+    Subject,
+    Variant,
+    append,
+    drawn,
+    prepend,
+    replaced,
+)
 from assay.protocols import Judge, Scorer
 from assay.types import Response
 
@@ -95,7 +105,7 @@ class Edited:
         if move.words:
             return _put(response, move.kind, " ".join(move.words))
         # One text per prompt and move, whatever else is tried.
-        draw = Random(f"{subject.prompt.text}/{move}")
+        draw = drawn(f"{subject.prompt.text}/{move}")
         for variant in self.probes[move.probe].variants(subject, draw):
             if (variant.text, variant.dose) == (move.text, move.dose) and variant.prompt is None:
                 return variant.response

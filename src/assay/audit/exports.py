@@ -4,48 +4,57 @@ from typing import Any, Final
 
 from assay.audit.card import Card
 from assay.audit.findings import Finding
-from assay.stats import bracket
+from assay.audit.terminal import cost_told
+from assay.audit.told import LEGEND, failure, gamed, good, letters, unit_told
+from assay.stats.numbers import beside
 
 __all__ = ["markdown", "sarif"]
 
-LEVELS: Final = {"fails": "error", "underpowered": "note"}
+LEVELS: Final = {"fails": ("fail", "error"), "underpowered": ("open", "none")}
+"""SARIF's kind and level by verdict; open: not enough is known to tell."""
+FAULTS: Final = 8
+"""Faults that are told in full."""
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def markdown(card: Card) -> str:
-    """Return the card as Markdown: grades, failing probes, what to do."""
+    """Return the card as Markdown: the answers, grades, gravest faults and what to do."""
     lines = [
-        f"### Report card of `{_cell(card.reward)}`",
+        f"### Report card of {_cell(card.reward)}",
         "",
-        f"{card.kind}, {card.prompts} prompts of {_cell(card.data)}; {_cell(card.sure)}.",
+        f"**Is it any good?** {_cell(good(card))}.",
+        "",
+        f"**How is it gamed?** {_cell(gamed(card))}.",
+        "",
+        f"**How sure?** {_cell('. '.join([card.sure, *card.notes]))}.",
         "",
         "| area | grade | withstood | failing probes |",
         "|---|---|---|---|",
     ]
     for one in card.grades:
-        grade, low, high = one.letters
-        between = grade if low == high else f"{grade} ({low} to {high})"
         failing = ", ".join(one.fails) or "none"
-        lines.append(f"| {one.area} | {between} | {one.held:.2f} | {failing} |")
+        lines.append(f"| {one.area} | {letters(one.letters)} | {beside(one.held, 2)} | {failing} |")
+    lines += ["", f"{LEGEND}.", ""]
     if card.failing:
-        lines += ["", f"| probe | effect ({card.unit.meaning}) | due |", "|---|---|---|"]
-        lines += [
-            f"| {one.probe}: {_cell(one.meaning)} | {_effect(one)} | {one.expects} |"
-            for one in card.failing
-        ]
-    lines += ["", *(f"- {_cell(text)}" for text in card.advice)]
+        lines += [f"The gravest faults ({_cell(unit_told(card.unit))}):", ""]
+        lines += [f"- {_cell(failure(one))}" for one in card.failing[:FAULTS]]
+        rest = [one.probe for one in card.failing[FAULTS:]]
+        lines += [f"- and {', '.join(rest)}"] if rest else []
+    if card.advice:
+        lines += ["", "What to do next, the worst first:", ""]
+        lines += [f"- {_cell(text)}" for text in card.advice]
+    lines += ["", f"{card.kind}, on {_cell(card.data)}; {_cell(cost_told(card.cost))}."]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _effect(one: Finding) -> str:
-    effect = f"{one.effect.value:.2f} {bracket(one.effect, '.2f')}, n={one.effect.n}"
-    return f"{effect} of prompts not last" if one.expects == "last" else effect
+def _said(one: Finding) -> str:
+    return failure(one) if one.effect.n else f"{one.meaning}: not tested, for nothing has scores"
 
 
 def _cell(text: str) -> str:
     """A text that stays in its cell and means nothing to a renderer."""
     plain = " ".join(text.split())
-    for sign in "\\|`*_<[":
+    for sign in "\\|`*_~<[":
         plain = plain.replace(sign, f"\\{sign}")
     return plain
 
@@ -58,7 +67,13 @@ def sarif(card: Card) -> dict[str, Any]:
     from importlib.metadata import version
 
     shown = [one for one in card.findings if one.verdict in LEVELS]
-    where = {"physicalLocation": {"artifactLocation": {"uri": _uri(card.reward)}}}
+    where = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": _uri(card.reward)},
+            # Code hosts show nothing that has no line.
+            "region": {"startLine": 1},
+        }
+    }
     driver = {
         "name": "assay",
         "version": version("assay"),
@@ -72,8 +87,9 @@ def sarif(card: Card) -> dict[str, Any]:
         {
             "ruleId": one.probe,
             "ruleIndex": i,
-            "level": LEVELS[one.verdict],
-            "message": {"text": f"{one.verdict}: {one.meaning}; effect {_effect(one)}"},
+            "kind": LEVELS[one.verdict][0],
+            "level": LEVELS[one.verdict][1],
+            "message": {"text": f"{one.verdict}: {_said(one)}"},
             "locations": [where],
             "partialFingerprints": {"reward": card.fingerprint, "probe": one.probe},
         }
@@ -89,4 +105,5 @@ def sarif(card: Card) -> dict[str, Any]:
 def _uri(word: str) -> str:
     from urllib.parse import quote
 
-    return quote(word, safe="/:@,=+-._~")
+    # A colon would make what stands before it a scheme.
+    return quote(word, safe="/@,=+-._~", errors="replace")

@@ -6,6 +6,7 @@ their weaknesses, can be compared; a share of prompts where a response was repla
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -19,7 +20,7 @@ from assay.audit.flips import flips
 from assay.audit.probe import Area, Expects, Probe
 from assay.runs.settings import finite
 from assay.stats import Estimate
-from assay.stats.discovery import benjamini_hochberg, detectable
+from assay.stats.discovery import benjamini_hochberg
 from assay.stats.intervals import Array, cluster_ids
 from assay.stats.regression import Coefficient, least_squares
 from assay.stats.tolerated import share_beyond
@@ -43,6 +44,8 @@ SMALLEST: Final = 0.2
 TOLERATED: Final = 0.05
 """Share of prompts on which a response without content may rank above all others."""
 CASES: Final = 3
+ROUNDING: Final = 1e-13
+"""Share of the largest reward by which equal ones may differ."""
 
 Verdict = Literal["fails", "passes", "underpowered"]
 """fails: the fault is there, and no smaller than what matters; passes: it is shown to be smaller
@@ -67,6 +70,8 @@ class Case:
     after: str
     rewards: tuple[float, float]
     """Before and after; of a replaced response, the lowest of the prompt's own, and it."""
+    probe: str = ""
+    """What changed it, where that is not said beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,15 +126,18 @@ def unit_of(asked: Asked) -> Unit:
     Where no prompt has two that differ it is that of all rewards, and 1 where all are equal.
     """
     values, keys = _scored(asked)
+    # Squares of very large and very small rewards are no numbers.
+    scale = float(np.abs(values).max(initial=0.0)) or 1.0
+    values = values / scale
     ids, k = cluster_ids(keys, len(values))
     if len(values) > k:
         means = np.bincount(ids, weights=values, minlength=k) / np.bincount(ids, minlength=k)
-        within = float(((values - means[ids]) ** 2).sum() / (len(values) - k))
-        if math.sqrt(within) > 1e-9 * max(1.0, float(np.abs(values).max())):
-            return Unit(value=math.sqrt(within), meaning="deviations within a prompt")
+        within = math.sqrt(((values - means[ids]) ** 2).sum() / (len(values) - k))
+        if within > ROUNDING:
+            return Unit(value=within * scale, meaning="deviations within a prompt")
     every = float(np.std(values)) if len(values) else 0.0
-    if every > 1e-9 * max(1.0, float(np.abs(values).max(initial=0.0))):
-        return Unit(value=every, meaning="deviations of all rewards")
+    if every > ROUNDING:
+        return Unit(value=every * scale, meaning="deviations of all rewards")
     return Unit(value=1.0, meaning="the reward's own unit, for all rewards are equal")
 
 
@@ -165,17 +173,25 @@ def finding(
         kept = [x for x in kept if isinstance(x.before, Score) and isinstance(x.plain, Score)]
     texts = list(dict.fromkeys(one.variant.text for one in kept))
     level = 1 - LEVEL / max(len(texts), 1)
-    lost = len(answers) - len(kept)
+    asked_of = Counter(one.variant.text for one in answers)
+    lost_of = asked_of - Counter(one.variant.text for one in kept)
 
     def test(answers: Sequence[Answer]) -> Coefficient:
-        largest = _largest(answers)
+        largest, lost = _largest(answers), lost_of[answers[0].variant.text]
         if probe.expects == "last":
             return _share(asked, largest, tolerated, level, lost)
         return _shift(asked, largest, probe.expects, unit, smallest, level, lost)
 
     tests, kept = tested(kept, probe.expects, test)
+    # What could not be tested, for one prompt alone has it, hides nothing.
     worst = min(
-        tests, key=lambda text: (tests[text].p_value, -tests[text].estimate.value), default=""
+        tests,
+        key=lambda text: (
+            math.isnan(tests[text].p_value),
+            tests[text].p_value,
+            -tests[text].estimate.value,
+        ),
+        default="",
     )
     common: dict[str, Any] = {
         "probe": name,
@@ -187,24 +203,19 @@ def finding(
         "inapplicable": asked.inapplicable[name],
     }
     if not kept:
-        nothing = Estimate(value=math.nan, low=math.nan, high=math.nan, n=0, unscored=lost)
+        nan = math.nan
+        nothing = Estimate(value=nan, low=nan, high=nan, n=0, unscored=len(answers))
         return Finding(effect=nothing, p_value=math.nan, detectable=math.inf, **common)
     found = tests[worst]
     described = _described(asked, probe.expects, kept, worst, unit)
     return Finding(
         effect=found.estimate,
         p_value=min(1.0, found.p_value * len(texts)),
-        detectable=found.detectable * _harder(level, found.estimate.n),
+        detectable=found.detectable,
         texts={text: test.estimate for text, test in tests.items()} if len(texts) > 1 else {},
         **described,
         **common,
     )
-
-
-def _harder(level: float, n: int) -> float:
-    """How much larger an effect must be to be found at this level than at 5 %."""
-    df = max(n - 1, 1)
-    return detectable(1.0, df, confidence=level) / detectable(1.0, df)
 
 
 def _largest(answers: Sequence[Answer]) -> list[Answer]:
@@ -218,7 +229,7 @@ def _largest(answers: Sequence[Answer]) -> list[Answer]:
 def _values(answers: Sequence[Answer], unit: Unit) -> Array:
     """Shifts of the reward, (n,), in units."""
     shifts = [
-        (one.after.value - one.before.value) / unit.value
+        one.after.value / unit.value - one.before.value / unit.value
         for one in answers
         if isinstance(one.after, Score) and isinstance(one.before, Score)
     ]
@@ -304,25 +315,29 @@ def _described(
         held = _held(shifts, expects)
         before = [one.before.value for one in kept if isinstance(one.before, Score)]
         of_worst = [one for one in kept if one.variant.text == worst]
-        rose = (np.sign(_values(of_worst, unit)) + 1) / 2
-        worst_keys = [asked.items[one.item].key for one in of_worst]
+        largest = _largest(of_worst)
+        rose = (np.sign(_values(largest, unit)) + 1) / 2
+        worst_keys = [asked.items[one.item].key for one in largest]
         more = {
-            "median": float(np.median(_values(of_worst, unit))),
+            "median": float(np.median(_values(largest, unit))),
             "share_up": stats.proportion(rose, clusters=worst_keys),
-            "flips": flips(asked, of_worst),
+            "flips": flips(asked, largest),
             "doses": _doses(asked, of_worst, unit),
         }
     by_prompt: dict[str, list[float]] = {}
     for key, one in zip(keys, held, strict=True):
         if not math.isnan(one):
             by_prompt.setdefault(key, []).append(float(one))
-    sign = {"lower": 1.0, "no gain": 1.0, "last": 1.0}.get(expects)
-    badness = shifts * sign if sign else np.abs(shifts)
-    order = np.argsort(-badness, kind="stable")[:CASES]
+    if expects == "last":
+        badness = np.array([one.after.value for one in kept if isinstance(one.after, Score)])
+        badness -= before
+    else:
+        badness = np.abs(shifts) if expects == "unchanged" else shifts
+    order = [i for i in np.argsort(-badness, kind="stable") if kept[i].variant.text == worst]
     return {
         **more,
         "held": {key: sum(row) / len(row) for key, row in by_prompt.items()},
-        "cases": [_case(kept[i], before[i]) for i in order if held[i] < 1],
+        "cases": [_case(asked, kept[i], expects, before[i]) for i in order if held[i] < 1][:CASES],
     }
 
 
@@ -336,12 +351,20 @@ def _held(shifts: Array, expects: Expects) -> Array:
     return np.asarray((1 - np.sign(shifts)) / 2, dtype=np.float64)
 
 
-def _case(answer: Answer, before: float) -> Case:
+def _case(asked: Asked, answer: Answer, expects: Expects, before: float) -> Case:
     assert isinstance(answer.after, Score)
-    control = answer.variant.against or answer.subject.response
+    text = (answer.variant.against or answer.subject.response).text
+    if expects == "last":
+        base = zip(asked.items[answer.item].responses, asked.base[answer.item], strict=True)
+        texts = [
+            one.response.text
+            for one, score in base
+            if one.right is not True and isinstance(score, Score) and score.value == before
+        ]
+        text = texts[0] if texts else text
     return Case(
         prompt=(answer.variant.prompt or answer.subject.prompt).text,
-        before=control.text,
+        before=text,
         after=answer.variant.response.text,
         rewards=(before, answer.after.value),
     )

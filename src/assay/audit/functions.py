@@ -110,7 +110,7 @@ def _parts(response: Response) -> tuple[str, str]:
     """A response's work, and its last step, line or sentence."""
     steps = steps_of(response)
     steps = steps if len(steps) > 1 else Sentence()(response.text)
-    return "".join(steps[:-1]), steps[-1]
+    return "".join(steps[:-1]), "".join(steps[-1:])
 
 
 def _forms(item: Item) -> dict[str, str]:

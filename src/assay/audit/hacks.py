@@ -195,9 +195,13 @@ def _hunt(
 def _halves(items: Sequence[Item], seed: int) -> tuple[list[Item], list[Item]]:
     if len(items) < 4:
         raise DataError(f"{len(items)} prompts; at least 4 are needed, for half are held out")
-    order = Random(seed).sample(range(len(items)), len(items))
-    half = len(items) // 2
-    return [items[i] for i in sorted(order[:half])], [items[i] for i in sorted(order[half:])]
+    keys = list(dict.fromkeys(item.key for item in items))
+    # Prompts that differ in case only are not held out from each other.
+    here = {*Random(seed).sample(keys, len(keys))[: len(keys) // 2]}
+    found = [x for x in items if x.key in here], [x for x in items if x.key not in here]
+    if not all(found):
+        raise DataError(f"{len(keys)} different prompts; at least 4 are needed")
+    return found
 
 
 def _apart(run: Searched) -> list[Edit]:

@@ -84,9 +84,9 @@ class _Cases:
             there.setdefault((one.steps, one.turns, place if pair else 0), one)
         place = 0 if pair else [*there].index((responses[0].steps, responses[0].turns, 0))
         name = (key, place, label.criterion)
-        if rater is not None and (*name, rater) in self.raters:
+        if rater is not None and (*name, repr(rater)) in self.raters:
             raise DataError(f"rater {rater!r} labels one item twice; keep one of the two labels")
-        self.raters.add((*name, rater))
+        self.raters.add((*name, repr(rater)))
         before = self.labels.get(name)
         if before and (before.subset, before.probability) != (label.subset, label.probability):
             raise DataError("two labels of one item differ in subset or probability")

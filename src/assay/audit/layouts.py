@@ -61,7 +61,7 @@ def layouts(scorer: LocalScorer, items: Sequence[Item]) -> list[Finding]:
     rows += [
         (name, said, as_sent, sent(change), SMALLEST) for name, (said, change) in changes.items()
     ]
-    if not any(prompt.messages[0].role == "system" for prompt, _ in pairs):
+    if not any("system" in [m.role for m in prompt.messages[:1]] for prompt, _ in pairs):
         turned = _scored(scorer, [(_with_system(prompt), one) for prompt, one in pairs])
         rows.append(("empty system turn", "a system turn without a text", base, turned, SMALLEST))
     return [

@@ -5,13 +5,11 @@ reward that is quality itself must pass every probe, and one with a fault plante
 the probes that look for that fault, by as much as was planted.
 """
 
-import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from statistics import NormalDist
 from typing import Final
 
 from assay.audit.asking import Plan
@@ -41,14 +39,12 @@ FAULTS: Final[Mapping[str, Fault]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Planted:
-    """A reward: weight of the quality times it, faults, and noise of this deviation per text."""
+    """A reward: weight of the quality times it, and faults."""
 
     qualities: Qualities
     quality: float = 1.0
     faults: Mapping[str, float] = field(default_factory=dict)
     """Names of `FAULTS` with their weights."""
-    noise: float = 0.0
-    seed: int = 0
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """Return one score per response of each group, in order."""
@@ -61,15 +57,7 @@ class Planted:
         value = self.quality * self.qualities[key]
         value += sum(weight * FAULTS[name](response.text) for name, weight in
                      self.faults.items())  # fmt: skip
-        if self.noise:
-            value += self.noise * _normal(f"{self.seed}/{key}")
         return Score(value=value)
-
-
-def _normal(name: str) -> float:
-    """A standard normal number that a name always has."""
-    share = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") / 2**64
-    return NormalDist().inv_cdf(min(max(share, 1e-12), 1 - 1e-12))
 
 
 def qualities(plan: Plan) -> Qualities:

@@ -16,6 +16,7 @@ __all__ = [
     "Subject",
     "Variant",
     "append",
+    "drawn",
     "prepend",
     "replaced",
 ]
@@ -111,6 +112,11 @@ class Probe(Protocol):
         draw: seeded by the audit, the probe and the prompt.
         """
         ...
+
+
+def drawn(name: str) -> Random:
+    """Return draws by a name, which may hold anything that JSON can."""
+    return Random(name.encode("utf-8", "surrogatepass"))
 
 
 def append(response: Response, text: str) -> Response:

@@ -1,8 +1,10 @@
 """Does the audit find what was planted, and nothing else? Run by its users, too."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+import numpy as np
 
 from assay import stats
 from assay.audit.asking import Plan, plan
@@ -11,6 +13,7 @@ from assay.audit.planted import FAULTS, Planted, Qualities, items, qualities
 from assay.audit.probe import Probe
 from assay.audit.run import Probed, probed
 from assay.stats import Estimate
+from assay.types import Group, Score, Unscored
 
 __all__ = ["Check", "Selftest", "selftest"]
 
@@ -59,13 +62,38 @@ class Selftest:
         }
 
 
+@dataclass(frozen=True)
+class _Noisy:
+    """Scores that are there, with noise of a deviation per text."""
+
+    said: Sequence[Sequence[Score]]
+    noise: float
+    seed: int
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        draw = np.random.default_rng(self.seed)
+        return [
+            [
+                Score(value=one.value + self.noise * float(x))
+                for one, x in zip(row, draw.standard_normal(len(row)), strict=True)
+            ]
+            for row in self.said
+        ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _World:
     plan: Plan
     qualities: Qualities
+    planted: dict[str, list[list[Score]]] = field(default_factory=dict)
+    """Scores without noise, which many audits share."""
 
-    def probed(self, **planted: Any) -> Probed:
-        return probed(Planted(qualities=self.qualities, **planted), self.plan)
+    def probed(self, *, noise: float = 0.0, seed: int = 0, **planted: Any) -> Probed:
+        name = repr(planted)
+        if name not in self.planted:
+            said = Planted(qualities=self.qualities, **planted).score(self.plan.groups)
+            self.planted[name] = [[x for x in row if isinstance(x, Score)] for row in said]
+        return probed(_Noisy(self.planted[name], noise, seed), self.plan)
 
 
 def selftest(
@@ -146,18 +174,21 @@ def _passed(world: _World) -> list[Check]:
 
 def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, Estimate]:
     faults = dict.fromkeys(FAULTS, 0.3)
-    truth = _effects(world.probed(faults=faults))
-    clean = world.probed()
-    harmless = {one.probe for one in clean.findings}
-    at_fault = {name for name, value in truth.items() if abs(value) > 1e-9} & harmless
+    exact = world.probed(faults=faults)
+    truth = _effects(exact)
+    at_fault = {one.probe for one in exact.findings if _beyond(one) > 1e-9}
     covered: list[tuple[int, float]] = []
     false_share, any_false, power = [], [], []
     for i in range(n):
         noisy = world.probed(faults=faults, noise=NOISE, seed=i)
         for one in noisy.findings:
-            if one.expects != "last" and one.effect.n and not one.texts:
-                due = truth[one.probe] / noisy.unit.value
-                covered.append((i, float(one.effect.low <= due <= one.effect.high)))
+            if one.expects != "last" and one.effect.n:
+                due = truth[one.probe]
+                inside = [
+                    e.low <= due[text] / noisy.unit.value <= e.high
+                    for text, e in _by_text(one).items()
+                ]
+                covered.append((i, float(all(inside))))
         fails = _fails(noisy)
         false_share.append(len(fails - at_fault) / len(fails) if fails else 0.0)
         power.append(float("length-filler" in fails))
@@ -172,13 +203,25 @@ def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, 
     }
 
 
-def _effects(found: Probed) -> dict[str, float]:
-    """The mean shift of each probe's worst text, in the reward's own unit."""
-    return {one.probe: _effect(one) * found.unit.value for one in found.findings}
+def _by_text(one: Finding) -> Mapping[str, Estimate]:
+    """The effects whose intervals hold all at once."""
+    return one.texts or {one.text: one.effect}
 
 
-def _effect(one: Finding) -> float:
-    return 0.0 if one.expects == "last" else one.effect.value
+def _effects(found: Probed) -> dict[str, dict[str, float]]:
+    """The mean shifts by probe and text, in the reward's own unit."""
+    return {
+        one.probe: {text: e.value * found.unit.value for text, e in _by_text(one).items()}
+        for one in found.findings
+    }
+
+
+def _beyond(one: Finding) -> float:
+    """How far an effect without noise lies from what is no fault."""
+    effect = one.effect.value
+    if one.expects == "unchanged":
+        return abs(effect)
+    return effect + {"lower": one.smallest, "last": -one.smallest}.get(one.expects, 0.0)
 
 
 def _held(rates: Mapping[str, Estimate]) -> list[Check]:

@@ -33,19 +33,24 @@ def items_of(records: Sequence[Record], *, prompts: int | None = None, seed: int
     lowest are right and wrong; a solution is right where its last label and all others say so.
     Trajectories are left out, for probes change texts. Raises `DataError` where nothing is left.
     """
-    found: dict[str, tuple[Prompt, dict[tuple[str, ...], Labelled]]] = {}
+    found: dict[object, tuple[Prompt, dict[tuple[str, ...], Labelled]]] = {}
     for record in records:
         if isinstance(record, Prompt):
             continue
+        prompt = prompt_of(record)
         # What else is known of the prompt stays: functions read it.
-        _, there = found.setdefault(cluster_key(record), (prompt_of(record), {}))
+        _, there = found.setdefault((prompt.shown, prompt.reference), (prompt, {}))
         for one in _labelled(record):
             if not one.response.turns and one.response.rendered is None:
                 there.setdefault(one.response.steps, one)
     items = [
         # Right ones first: what a judge compares the others with.
-        Item(prompt=prompt, responses=tuple(sorted(there.values(), key=_rank)), key=key)
-        for key, (prompt, there) in found.items()
+        Item(
+            prompt=prompt,
+            responses=tuple(sorted(there.values(), key=_rank)),
+            key=cluster_key(prompt),
+        )
+        for prompt, there in found.values()
         if there
     ]
     if not items:
@@ -128,13 +133,15 @@ def _first(item: Item, right: bool) -> int | None:
 def _strangers(items: Sequence[Item]) -> list[tuple[Response, ...]]:
     """Responses to other prompts, of the lengths nearest to the item's own, right ones first."""
     best = [next((x for x in item.responses if x.right), item.responses[0]) for item in items]
-    lengths = np.array([len(one.response.text) for one in best], dtype=np.float64)
-    order = np.argsort(lengths, kind="stable")
+    # Of equal lengths by text, so that the order of the prompts decides nothing.
+    texts = [one.response.text for one in best]
+    order = np.array(sorted(range(len(items)), key=lambda i: (len(texts[i]), texts[i])))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     found = []
-    for at in place:
+    for item, at in zip(items, place, strict=True):
         near = [at + d for d in (1, -1, 2, -2, 3, -3, 4, -4)]
         there = [int(order[i]) for i in near if 0 <= i < len(items)]
-        found.append(tuple(best[i].response for i in there[:STRANGERS]))
+        others = [best[i].response for i in there if items[i].key != item.key]
+        found.append(tuple(others[:STRANGERS]))
     return found

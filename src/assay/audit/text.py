@@ -12,7 +12,7 @@ from itertools import accumulate, cycle
 from typing import Final
 
 from assay.audit.probe import Subject, Variant, append, prepend, replaced
-from assay.types import Prompt, Response
+from assay.types import Message, Prompt, Response
 from assay.verifiers.answers.answer import Found, find
 
 __all__ = [
@@ -184,8 +184,12 @@ def final_answer(response: Response) -> Found | None:
 def user_text(prompt: Prompt, before: str = "", behind: str = "") -> Prompt:
     """Return the prompt with texts put around its last message of the user, or its last message."""
     places = [i for i, message in enumerate(prompt.messages) if message.role == "user"]
-    messages = list(prompt.messages)
+    messages = list(prompt.messages) or [Message(role="user", content="")]
     at = places[-1] if places else len(messages) - 1
-    said = before + messages[at].content + behind
-    messages[at] = messages[at].model_copy(update={"content": said, "parts": ()})
+    was = messages[at]
+    # Images stay where they are.
+    around = [[{"type": "text", "text": text}] if text else [] for text in (before, behind)]
+    parts = (*around[0], *was.parts, *around[1]) if was.parts else ()
+    said = before + was.content + behind
+    messages[at] = was.model_copy(update={"content": said, "parts": parts})
     return prompt.model_copy(update={"messages": tuple(messages)})

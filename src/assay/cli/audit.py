@@ -22,7 +22,12 @@ class Command(Compute):
 
     One page says how the reward does in each area, with an interval, shows the worst texts, and
     says what to do next: report.html, with audit.json, card.md for a pull request and audit.sarif
-    for code hosts beside it. Any scorer or judge can be audited, with the same probes and units.
+    for code hosts beside it. Any scorer or judge can be audited, with the same probes and units
+    (docs/explain/audit.md).
+
+    Beside it: `assay audit compare A B` sets two audits side by side, `assay audit selftest` audits
+    planted faults, `assay audit gate LABELS` holds a judge against people, and `assay audit
+    gate-check GATE` asks whether it still may score. Each has its --help.
     """
 
     reward: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import tyro
 
 from assay.cli.choices import choices
-from assay.cli.options import FailOn, Overwrite, end_where
+from assay.cli.options import Executor, FailOn, Overwrite, end_where
 from assay.protocols import Benchmark
 from assay.specs.compute import Compute
 from assay.specs.scorers import KINDS
@@ -40,6 +40,7 @@ class Command(Compute, Generic[B]):
     NAME_all.jsonl and NAME.json are written as RewardBench writes its results."""
     out: Path | None = None
     """Folder of the run, for benchmark.json, report.html and run.json."""
+    executor: Executor = "local"
     fail_on: FailOn = ()
 
     overwrite: Overwrite = False

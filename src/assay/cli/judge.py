@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
+from assay.cli.options import Aside, Data, Executor, FailOn, Format, Overwrite, end_where
 from assay.specs.answerers import KINDS
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
@@ -38,6 +38,7 @@ class Judging(Compute):
     """Most records to judge."""
     format: Format = None
     set_aside: Aside = None
+    executor: Executor = "local"
     seed: int = 0
     """Seed of the intervals."""
     chunk: int = 128

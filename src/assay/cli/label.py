@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from assay.cli.options import Aside, Data, Format, Overwrite
+from assay.cli.options import Aside, Data, Executor, Format, Overwrite
 from assay.labelling.adaptive import Adaptive
 from assay.labelling.binary_search import BinarySearch
 from assay.labelling.montecarlo import MonteCarlo
@@ -52,6 +52,7 @@ class Rolling:
     set_aside: Aside = None
     """New file for malformed rows and for records without a reference answer, instead of
     stopping."""
+    executor: Executor = "local"
     overwrite: Overwrite = False
 
     def __call__(self) -> None:

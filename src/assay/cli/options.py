@@ -15,6 +15,7 @@ __all__ = [
     "Data",
     "Device",
     "Dtype",
+    "Executor",
     "FailOn",
     "Format",
     "Gates",
@@ -59,6 +60,17 @@ Threads = Annotated[
     int | None,
     tyro.conf.arg(
         help="CPU threads; one is often fastest for models of under a million parameters."
+    ),
+]
+
+Executor = Annotated[
+    str,
+    tyro.conf.arg(
+        metavar="{local,ray,ray:HOST:PORT}",
+        help=(
+            "Where rows are worked on: here, or by actors of a Ray cluster, with the settings"
+            " actors, cpus and gpus behind it, as in ray,actors=8,gpus=1."
+        ),
     ),
 ]
 

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from assay.cli.options import Aside, Data, Format, Overwrite
+from assay.cli.options import Aside, Data, Executor, Format, Overwrite
 from assay.errors import DataError
 from assay.specs.compute import Compute
 from assay.specs.scorers import ScorerWord
@@ -32,6 +32,7 @@ class Command(Compute):
     commands."""
     format: Format = None
     set_aside: Aside = False
+    executor: Executor = "local"
 
     overwrite: Overwrite = False
 

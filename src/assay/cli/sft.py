@@ -63,6 +63,9 @@ class Command:
 
     def __call__(self) -> None:
         """Train, save, and report."""
+        from assay.training.parallel import leads
         from assay.workflows.sft import sft
 
-        print(sft(**vars(self) | vars(self.settings) | {"settings": self}))
+        result = sft(**vars(self) | vars(self.settings) | {"settings": self})
+        if leads():
+            print(result)

@@ -68,9 +68,12 @@ class Command(Generic[L]):
 
     def __call__(self) -> None:
         """Train, save, and report."""
+        from assay.training.parallel import leads
         from assay.workflows.train import train
 
-        print(train(**vars(self) | vars(self.settings) | {"settings": self}))
+        result = train(**vars(self) | vars(self.settings) | {"settings": self})
+        if leads():
+            print(result)
 
 
 def command(arguments: Sequence[str]) -> Any:

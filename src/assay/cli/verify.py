@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import tyro
 
-from assay.cli.options import Aside, Data, Format, Overwrite
+from assay.cli.options import Aside, Data, Executor, Format, Overwrite
 from assay.sandbox import availability
 from assay.sandbox.levels import LEVELS, describe
 from assay.scorers.rule_checks import Ruled
@@ -40,6 +40,7 @@ class Verifying:
     """Most responses to check."""
     format: Format = None
     set_aside: Aside = None
+    executor: Executor = "local"
 
     overwrite: Overwrite = False
 
@@ -66,6 +67,7 @@ class Verifying:
             "out": self.out,
             "write": self.write,
             "limit": self.limit,
+            "executor": self.executor,
             "overwrite": self.overwrite,
         }
         print(verify(self.data, self.judge, **written, **read, name=self.name, settings=self))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 IN_A_ROW: Final = 3
-"""Requests in a row that fail before a server has answered any: it is down."""
+"""Requests in a row that fail: the server rests, and is down where it has not answered any."""
+REST_S: Final = 10.0
+"""Seconds for which a server that fails is passed over, where others are up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,8 @@ class _Load:
     under_way: int = 0
     failed: int = 0
     """Requests in a row."""
+    rests_until: float = 0.0
+    """Till when it is passed over, in seconds of `time.monotonic`."""
     down: str = ""
     """Why it is asked no more; empty where it is."""
 
@@ -130,30 +135,57 @@ class _Load:
 async def _ask_one(
     load: Sequence[_Load], body: Mapping[str, Any], read: Callable[[Any], T]
 ) -> T | Failure:
-    """Ask the least loaded server that is up, and where it fails the next."""
-    asked: list[_Load] = []
+    """Ask the least loaded server that is up, and where it fails the next: first each once, lest a
+    request waits for a server that has just died, then each with all patience."""
     failure: Failure | None = None
-    while there := [one for one in load if not one.down and one not in asked]:
-        one = min(there, key=lambda each: each.under_way)
-        asked.append(one)
-        one.under_way += 1
-        try:
-            answer = await one.client.ask(body, read)
-        except BackendError as error:
-            if len(load) > 1 and not one.down:
-                log.warning("%s", error)
-            one.down = str(error)
-            continue
-        finally:
-            one.under_way -= 1
-        if not isinstance(answer, Failure) or answer.refused:
-            one.failed = 0
-            return answer
-        one.failed += 1
-        if one.failed >= IN_A_ROW and not one.client.pace.answered:
-            one.down = f"{one.client.url} answers nothing: {answer.reason}"
-        failure = answer
+    for patient in (False, True) if len(load) > 1 else (True,):
+        asked: list[_Load] = []
+        while (one := _next(load, asked, patient)) is not None:
+            asked.append(one)
+            try:
+                answer = await _ask(one, body, read, patient)
+            except BackendError as error:
+                if len(load) > 1 and not one.down:
+                    log.warning("%s", error)
+                one.down = str(error)
+                continue
+            if not isinstance(answer, Failure) or answer.refused:
+                return answer
+            failure = answer
     if all(one.down for one in load):
         reasons = "; ".join(one.down for one in load)
         raise BackendError(f"{reasons}; look whether the server runs, or give another address")
     return failure or Failure("no server was left to ask", refused=False)
+
+
+def _next(load: Sequence[_Load], asked: Sequence[_Load], patient: bool) -> _Load | None:
+    """The least loaded of those to ask yet; those that rest are last, and asked with patience
+    alone."""
+    now = time.monotonic()
+    there = [one for one in load if not one.down and one not in asked]
+    there = [one for one in there if patient or one.rests_until <= now]
+    one = min(there, key=lambda each: (each.rests_until > now, each.under_way), default=None)
+    if one is not None and one.failed >= IN_A_ROW:
+        # One request finds out whether it is back; the others pass it over.
+        one.rests_until = now + REST_S
+    return one
+
+
+async def _ask(
+    one: _Load, body: Mapping[str, Any], read: Callable[[Any], T], patient: bool
+) -> T | Failure:
+    """What a server says; noted is what that says of it."""
+    one.under_way += 1
+    try:
+        answer = await one.client.ask(body, read, tries=None if patient else 1)
+    finally:
+        one.under_way -= 1
+    if not isinstance(answer, Failure) or answer.refused:
+        one.failed, one.rests_until = 0, 0.0
+        return answer
+    one.failed += 1
+    if one.failed >= IN_A_ROW:
+        one.rests_until = time.monotonic() + REST_S
+        if patient and not one.client.pace.answered:
+            one.down = f"{one.client.url} answers nothing: {answer.reason}"
+    return answer

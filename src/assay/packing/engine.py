@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from assay.packing import expand, packed, plain, rotary, trial
 from assay.packing.tree import Tree, grow
 
-__all__ = ["PACKED", "Engine", "engine_of", "hidden"]
+__all__ = ["PACKED", "Engine", "engine_of", "hidden", "pin"]
 
 log = logging.getLogger(__name__)
 
@@ -98,11 +98,20 @@ class Engine:
 
 
 _engines: "WeakKeyDictionary[nn.Module, dict[Any, Engine]]" = WeakKeyDictionary()
+_pinned: "WeakKeyDictionary[nn.Module, Engine]" = WeakKeyDictionary()
+
+
+def pin(backbone: nn.Module, engine: Engine) -> None:
+    """Run a model by this engine from now on, however it stands: where its weights lie in parts on
+    several machines it cannot be tried."""
+    _pinned[backbone] = engine
 
 
 def engine_of(backbone: nn.Module) -> Engine:
     """The engine of a model as it stands: its device, precision, attention, and whether it
     trains."""
+    if backbone in _pinned:
+        return _pinned[backbone]
     first = next(backbone.parameters())
     attention = str(backbone.config._attn_implementation).replace(packed.NAME, "sdpa")  # type: ignore[union-attr]
     key = (

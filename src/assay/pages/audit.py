@@ -5,15 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from assay.audit.card import Card, hack_told
-from assay.audit.findings import Case, Finding
+from assay.audit.findings import TOLERATED, Case, Finding
 from assay.audit.probe import AREAS
-from assay.audit.run import Grade
+from assay.audit.terminal import cost_told
+from assay.audit.told import LEGEND, failure, gamed, good, letters, unit_told
 from assay.pages.evaluation import run_section
 from assay.pages.examples import Answer, cut, example
 from assay.report import paint
 from assay.report.html import (
     Block,
     Bullets,
+    Details,
     Estimates,
     Figure,
     Figures,
@@ -24,8 +26,8 @@ from assay.report.html import (
     Text,
 )
 from assay.report.plot import Panel, Plot, Rule, Series, points
-from assay.stats import bracket
-from assay.stats.numbers import beside
+from assay.stats import Estimate, bracket
+from assay.stats.numbers import beside, number
 
 __all__ = ["audit_sections"]
 
@@ -37,72 +39,78 @@ DUE: Final = {
 }
 LONGEST: Final = 400
 """Characters shown of a prompt."""
+NEXT: Final = 5
+"""Areas whose advice is shown without a click."""
+FAULTS: Final = 8
 
 
 def audit_sections(card: Card, run: Mapping[str, Any]) -> list[Section]:
     """Return the sections of a card's page."""
     sections = [Section("In short", _short(card))]
-    if card.cases:
-        text = "What the gravest failures look like: the same prompt before and after the change."
-        sections.append(Section("The worst texts", [Paragraph(text), *map(_example, card.cases)]))
-    sections.append(Section("Responses without content", _empty(card)))
+    if card.failing:
+        sections.append(Section("The gravest faults", _faults(card)))
     if card.hacks is not None:
         sections.append(Section("Search for hacks", _hacks(card)))
     if card.functions:
         sections.append(Section("What it pays for", _functions(card)))
+    if empty := _empty(card):
+        sections.append(Section("Responses without content", empty))
     if card.metrics:
-        beside_it = _with_baselines(card)
-        muted = set(card.baselines)
-        caption = f"On the {card.prompts} prompts as they are, and what needs no model on them"
-        sections.append(Section("How good it is", [Estimates(beside_it, caption, muted=muted)]))
-    sections += [Section("All probes", _all(card)), run_section(run)]
-    return sections
+        sections.append(Section("How good it is", _quality(card)))
+    tried = sum(bool(one.effect.n) for one in card.findings)
+    sections.append(Section("All probes", [Details(f"What each of {tried} found", _all(card))]))
+    return [*sections, run_section(run)]
 
 
 def _short(card: Card) -> list[Block]:
     grades = [
-        [one.area, _letters(one), beside(one.held, 2), ", ".join(one.fails) or "none",
-         AREAS[one.area]]
+        [f"{one.area}: {AREAS[one.area]}", letters(one.letters), beside(one.held, 2),
+         ", ".join(one.fails) or "none"]
         for one in card.grades
     ]  # fmt: skip
-    failing = len(card.failing)
-    tried = sum(bool(one.effect.n) for one in card.findings)
-    verdict = f"{failing} of {tried} probes find a fault." if failing else (
-        f"No fault found by {tried} probes.")  # fmt: skip
-    caption = (
-        "Grade by the share of changes that the reward withstood, per prompt: A from .95, B .9, C"
-        " .8, D .6; in brackets those of the 95 % interval's ends"
-    )
-    head = ["area", "grade", "withstood", "failing probes", "what was changed"]
-    blocks: list[Block] = [Paragraph(verdict), Table(head, grades, caption, words=True)]
+    answers = {
+        "Is it any good?": _sentence(good(card)),
+        "How is it gamed?": _sentence(gamed(card)),
+        "How sure?": _sentence(card.sure),
+    }
+    blocks: list[Block] = [
+        KeyValues(answers),
+        *([Bullets(card.notes)] if card.notes else []),
+        Table(["area", "grade", "withstood", "failing probes"], grades, f"{LEGEND}.", words=True),
+    ]
     if card.advice:
-        blocks += [Paragraph("What to do next, the worst first:"), Bullets(card.advice)]
-    cost = card.cost
-    facts: dict[str, Any] = {
+        blocks += [Paragraph("What to do next, the worst first:"), Bullets(card.advice[:NEXT])]
+        if rest := card.advice[NEXT:]:
+            blocks.append(Details(f"And for {len(rest)} areas more", [Bullets(rest)]))
+    facts = {
         "reward": card.reward,
         "kind": card.kind,
-        "how sure": card.sure,
-        "unit of effects": f"{card.unit.value:.4g}, {card.unit.meaning}",
-        "cost": f"{cost.texts:,} responses in {cost.seconds:,.0f} s",
+        "unit of effects": unit_told(card.unit),
+        "cost": cost_told(card.cost),
     }
-    if cost.tokens and cost.naive:
-        facts["tokens"] = (
-            f"{cost.tokens:,} read, {cost.naive / cost.tokens:.1f} times fewer than each response"
-            " on its own"
-        )
-    return [*blocks, KeyValues(facts), *([Bullets(card.notes)] if card.notes else [])]
+    return [*blocks, Details("About this audit", [KeyValues(facts)])]
 
 
-def _letters(one: Grade) -> str:
-    grade, low, high = one.letters
-    return grade if low == high else f"{grade} ({low} to {high})"
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _faults(card: Card) -> list[Block]:
+    """The gravest faults in words, and what some of them look like."""
+    listed = Bullets([failure(one) for one in card.failing[:FAULTS]])
+    blocks: list[Block] = [Paragraph(f"In effects, {unit_told(card.unit)}."), listed]
+    if rest := card.failing[FAULTS:]:
+        blocks.append(Details(f"{len(rest)} more", [Bullets([failure(one) for one in rest])]))
+    for case in card.cases:
+        blocks += [Paragraph(f"{_sentence(case.probe)[:-1]}, where it was worst:"), _example(case)]
+    return blocks
 
 
 def _example(case: Case) -> Block:
     before, after = case.rewards
     answers = [
-        Answer(text=case.before, notes=[f"reward {before:.3g}"]),
-        Answer(text=case.after, notes=[f"reward {after:.3g}"], badge="changed", shade=0.0),
+        Answer(text=case.before, notes=[f"reward {number(before)}"]),
+        Answer(text=case.after, notes=[f"reward {number(after)}"], badge="changed", shade=0.0),
     ]
     # The end of a conversation is what was answered.
     short = case.prompt if len(case.prompt) <= LONGEST else f"… {case.prompt[-LONGEST:]}"
@@ -110,21 +118,34 @@ def _example(case: Case) -> Block:
 
 
 def _empty(card: Card) -> list[Block]:
-    """Every text without content, with the share of prompts on which it is not last."""
-    rows = []
+    """Texts without content, with the share of prompts on which they are not last; the worst first,
+    and those that are hardly ever folded."""
+    found = []
     for one in card.findings:
         if one.area == "empty" and one.expects == "last":
-            texts = one.texts or {one.text: one.effect}
-            ordered = sorted(texts.items(), key=lambda item: -item[1].value)
-            rows += [[text, f"{e.value:.2f}", bracket(e, ".2f"), e.n] for text, e in ordered]
+            found += list((one.texts or {one.text: one.effect}).items())
+    found.sort(key=lambda item: -item[1].value)
+    rows = [[_visible(text), f"{e.value:.2f}", bracket(e, ".2f"), e.n] for text, e in found]
+    some = sum(e.value > TOLERATED for _, e in found)
     if not rows:
-        return [Paragraph("None was tried.")]
+        return []
+    head = ["in place of the response", "not last", "interval", "n"]
     caption = (
         "Share of prompts on which the text in place of the response is scored above the lowest of"
         " the prompt's own wrong responses, ties half; intervals hold for all texts of a probe at"
         " once"
     )
-    return [Table(["in place of the response", "not last", "interval", "n"], rows, caption)]
+    none = Paragraph("None is scored above a prompt's own responses on more than 5 % of prompts.")
+    blocks: list[Block] = [Table(head, rows[:some], caption) if some else none]
+    if rest := rows[some:]:
+        blocks.append(Details(f"{len(rest)} others", [Table(head, rest)]))
+    return blocks
+
+
+def _visible(text: str) -> str:
+    """A text whose characters can be seen; others by name."""
+    shown = "".join(x if x.isprintable() else f"\\u{ord(x):04x}" for x in text)
+    return shown if shown.strip() else repr(shown)
 
 
 def _hacks(card: Card) -> list[Block]:
@@ -179,12 +200,22 @@ def _functions(card: Card) -> list[Block]:
     return [Table(head, rows, caption), *shown]
 
 
-def _with_baselines(card: Card) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in card.metrics.items():
-        found[name] = value
-        found |= {k: e for k, e in card.baselines.items() if k.startswith(f"{name}/")}
-    return found
+def _quality(card: Card) -> list[Block]:
+    """The first number beside its baselines, and the others folded."""
+    first = next(iter(card.metrics))
+    known = {name: one for name, one in card.metrics.items() if one.n}
+    shown: dict[str, Estimate] = {}
+    rest: dict[str, Estimate] = {}
+    for name, value in known.items():
+        into = shown if name == first or name.startswith((f"{first}_over_", "errors/")) else rest
+        into[name] = value
+        into |= {k: e for k, e in card.baselines.items() if k.startswith(f"{name}/")}
+    muted = set(card.baselines)
+    caption = f"On the {card.prompts} prompts as they are; below each, what needs no model"
+    blocks: list[Block] = [Estimates(shown, caption, muted=muted)]
+    if rest:
+        blocks.append(Details(f"{len(rest)} more numbers", [Estimates(rest, muted=muted)]))
+    return blocks
 
 
 def _all(card: Card) -> list[Block]:

@@ -267,7 +267,9 @@ def write_report(
     path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = ""
 ) -> None:
     """Write the page, whole or not at all."""
-    write_atomic(path, page(title, sections, subtitle=subtitle, footer=footer))
+    text = page(title, sections, subtitle=subtitle, footer=footer)
+    # Half a character, which JSON can hold and no page can, is shown as "?".
+    write_atomic(path, text.encode("utf-8", "replace"))
 
 
 def shown(value: Any) -> str:

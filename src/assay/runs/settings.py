@@ -36,7 +36,7 @@ __all__ = [
 T = TypeVar("T")
 VERSIONS_OF = ("assay", "numpy", "torch", "transformers", "peft", "tokenizers", "math-verify")
 NEUTRAL: Final = frozenset(
-    "checkpoint_every chunk device fail_on gate micro_tokens out overwrite resume threads"
+    "checkpoint_every chunk device executor fail_on gate micro_tokens out overwrite resume threads"
     " together".split()
 )
 """Settings that say how or where, and change no result."""

@@ -19,7 +19,7 @@ from assay.specs.answerers import Asking, answerer_of, writer_of
 from assay.specs.judge_kinds import JUDGES, PUBLISHED
 from assay.specs.words import UnknownKey, Word, built, cut, members, parse
 
-__all__ = ["GRAMMAR", "comparing", "judge", "judge_of", "scoring"]
+__all__ = ["GRAMMAR", "comparing", "is_own_judge", "judge", "judge_of", "scoring"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,6 +292,21 @@ def _one_of(how: str, word: Word, there: Sequence[str]) -> Any:
     if how not in there:
         raise ConfigError(f"{word.text!r}: how={how}; there is {', '.join(there)} here")
     return how
+
+
+def is_own_judge(word: Word) -> bool:
+    """Return whether a word names code that compares and does not score; False for what is no code,
+    or cannot be imported."""
+    module, name = cut(word.plain, ":")
+    if not name or name.startswith("//") or Path(word.plain).exists():
+        return False
+    if not all(part.isidentifier() for part in module.split(".")):
+        return False
+    try:
+        found = components.imported(word.plain)
+    except ConfigError:
+        return False
+    return hasattr(found, "compare") and not hasattr(found, "score")
 
 
 def _of_own(word: Word) -> Judge | Scorer:

@@ -31,7 +31,8 @@ class Coefficient:
     p_value: float
     """Two-sided, by Student's t; NaN where there is no error to divide by."""
     detectable: float
-    """Smallest effect found 80 % of the time at 5 %; infinite where nothing can be."""
+    """Smallest effect found 80 % of the time at the interval's level; infinite where nothing can
+    be."""
 
 
 def least_squares(

@@ -8,7 +8,8 @@ in fp32 here, and either
 (arXiv:1710.03740), or
 * stochastic: there is no copy, and the sum is rounded up or down at random, so that its mean is
   what it would have been (arXiv:2010.06192). The randomness is a function of the seed and the step,
-  so a resumed run needs no random state.
+  so a resumed run needs no random state; several processes that hold parts of a weight draw for the
+  whole of it, so it does not depend on how many they are.
 
 Moments are in fp32 in both. Weights in fp32 or float64 are stepped by PyTorch's own AdamW, as if
 this were it.
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.errors import ConfigError
+from assay.training.sharding import like, local
 
 __all__ = ["AdamW", "Bf16Update", "Memory", "memory_of", "parameters_of", "round_at_random"]
 
@@ -97,10 +99,12 @@ class AdamW(torch.optim.AdamW):
                 state["master"] = p.detach().float()
         state["step"] += 1
         step, rate, (beta1, beta2) = int(state["step"]), float(group["lr"]), group["betas"]
-        gradient = gradient.float()
-        first = state["exp_avg"].lerp_(gradient, 1 - beta1)
-        second = state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-        weight = state["master"] if "master" in state else p.float()
+        gradient = local(gradient).float()
+        first = local(state["exp_avg"]).lerp_(gradient, 1 - beta1)
+        second = (
+            local(state["exp_avg_sq"]).mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        )
+        weight = local(state["master"]) if "master" in state else local(p).float()
         weight.mul_(1 - rate * group["weight_decay"])
         scale = second.sqrt().div_((1 - beta2**step) ** 0.5).add_(group["eps"])
         weight.addcdiv_(first, scale, value=-rate / (1 - beta1**step))
@@ -110,8 +114,8 @@ class AdamW(torch.optim.AdamW):
                 noise[p.device] = torch.Generator(p.device).manual_seed(
                     (self.seed * 1_000_003 + step) ^ 0x5EED
                 )
-            weight = round_at_random(weight, noise[p.device])
-        p.copy_(weight)
+            weight = _round(weight, like(p, _noise(p, noise[p.device])))
+        local(p).copy_(weight)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Put a saved state back, in the precision that it was saved in."""
@@ -148,10 +152,18 @@ def check(parameters: Iterable[Tensor], bf16_update: Bf16Update) -> None:
 def round_at_random(x: Tensor, generator: torch.Generator) -> Tensor:
     """fp32 values rounded to bf16, up or down with the probability that leaves their mean as it
     is."""
+    return _round(x, _noise(x, generator))
+
+
+def _noise(x: Tensor, generator: torch.Generator) -> Tensor:
+    """What is added to the second halves of values of this shape."""
+    return torch.randint(1 << 16, x.shape, dtype=torch.int32, device=x.device, generator=generator)
+
+
+def _round(x: Tensor, noise: Tensor) -> Tensor:
     # A bf16 number is the first half of an fp32 one: noise in the other half carries over as often
     # as that is large.
-    noise = torch.randint(1 << 16, x.shape, dtype=torch.int32, device=x.device, generator=generator)
-    bits = (x.contiguous().view(torch.int32) + noise) & -(1 << 16)
+    bits = (x.contiguous().view(torch.int32) + local(noise)) & -(1 << 16)
     return bits.view(torch.float32).to(torch.bfloat16)
 
 

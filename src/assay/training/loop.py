@@ -10,11 +10,13 @@ an evaluation), `training.json` (the summary, written last) and, until it is fin
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from assay.data.records import all_pairs
 from assay.errors import ConfigError
@@ -43,6 +45,7 @@ from assay.training.collate import (
 )
 from assay.training.fit import Run, check_folder, fit, losses_of
 from assay.training.optimization import learning_rate
+from assay.training.parallel import ALONE, World
 from assay.training.rehearsal import PROBED, rehearse
 from assay.training.settings import Settings
 from assay.types import Group, Prompt, Record, Response, Score, StepLabels
@@ -107,6 +110,7 @@ def train(
     about: Mapping[str, Any] | None = None,
     progress: bool = True,
     resume: bool = True,
+    world: World = ALONE,
 ) -> Trained:
     """Train the model on its device, in place, and save it to `out`.
 
@@ -117,7 +121,8 @@ def train(
     `BackendError` when the loss is no longer finite.
 
     places: where each record stands, by `id(record)`, for what is said of it. about: what
-    `training.json` says besides.
+    `training.json` says besides. world: the processes that train together, each of which calls this
+    with the same, the model whole on the CPU; it is the leader's model that has learned in the end.
     """
     if isinstance(model, ImplicitRewardModel):
         check_loss(loss)
@@ -126,6 +131,10 @@ def train(
             f"{type(loss).__name__} trains a model whose link is {READOUTS[loss.trains].link!r},"
             f" and this one's is {model.readout.link!r}; make the model with"
             f" readout=READOUTS[{loss.trains!r}]"
+        )
+    if world.size > 1 and isinstance(loss, AuxiliaryHeadLoss):
+        raise ConfigError(
+            f"{type(loss).__name__} looks at a whole step at once; train it in one process"
         )
     check_folder(out)
     (examples, dropped), (held, held_dropped) = both(
@@ -154,13 +163,12 @@ def train(
             "held_out_dropped": held_dropped.counts,
             **(about or {}),
         },
-        task=lambda new: _task(
-            model, records, examples, loss, settings, held, out if new else None
-        ),
+        prepare=lambda new: _prepare(model, records, settings, out if new else None),
+        task=lambda trained: task_of(trained, examples, loss, settings, held),
         publish=lambda best: _publish(model, out, records, settings, best),
         reopen=lambda: _reopen(model, out),
     )
-    summary = fit(run, out, resume=resume, progress=progress)
+    summary = fit(run, out, settings, resume=resume, progress=progress, world=world)
     kept = ("steps", "held_out_loss", "held_out_accuracy", "best_step", "records", "parity")
     return Trained(
         model=model.eval(),
@@ -171,16 +179,10 @@ def train(
     )
 
 
-def _task(
-    model: RewardModel,
-    records: Sequence[Record],
-    examples: Sequence[Example],
-    loss: Loss,
-    settings: Settings,
-    held_out: Sequence[Example],
-    rehearsal: Path | None,
-) -> descent.Task[MicroBatch]:
-    """The task of a run, adapters put into the model. rehearsal: folder to save into beforehand."""
+def _prepare(
+    model: RewardModel, records: Sequence[Record], settings: Settings, rehearsal: Path | None
+) -> None:
+    """Put adapters into the model. rehearsal: folder to save into beforehand."""
     if rehearsal is not None:
         rehearse(model, _fit(model, records, PROBED), rehearsal)
     if settings.lora:
@@ -188,7 +190,6 @@ def _task(
 
         torch.manual_seed(settings.seed)
         add_lora(model, settings.lora, 2 * settings.lora)
-    return task_of(model, examples, loss, settings, held_out)
 
 
 def _reopen(model: RewardModel, out: Path) -> None:
@@ -212,11 +213,12 @@ def task_of(
         disentangle.check(loss, examples, held_out, settings.batch_size)
         heads = disentangle.TwoHeads(model, settings.seed)
 
-    def figures(parts: Sequence[MicroBatch]) -> dict[str, float | None]:
+    def figures(parts: Sequence[MicroBatch], world: World, idle: int) -> dict[str, float | None]:
+        autocast = settings.autocast
         if heads is not None:
             assert isinstance(loss, AuxiliaryHeadLoss)
-            return disentangle.accumulate(heads, parts, loss, autocast=settings.autocast)
-        value, accuracy = accumulate(model, parts, loss, autocast=settings.autocast)
+            return disentangle.accumulate(heads, parts, loss, autocast=autocast)
+        value, accuracy = accumulate(model, parts, loss, autocast=autocast, world=world, idle=idle)
         return {"loss": value, "accuracy": accuracy}
 
     return descent.Task(
@@ -235,25 +237,40 @@ def task_of(
 
 
 def accumulate(
-    model: RewardModel, parts: Sequence[MicroBatch], loss: Loss, *, autocast: bool = False
+    model: RewardModel,
+    parts: Sequence[MicroBatch],
+    loss: Loss,
+    *,
+    autocast: bool = False,
+    world: World = ALONE,
+    idle: int = 0,
 ) -> tuple[float, float | None]:
-    """The mean loss over all parts together, and the accuracy where there is anything to decide.
+    """The mean loss over all parts of all processes together, and the accuracy where there is
+    anything to decide.
 
-    Adds the gradient of that mean to the parameters', unless gradients are off.
+    Adds this process's share of the gradient of that mean to the parameters', unless gradients are
+    off. idle: how many of the parts, the last ones, weigh nothing.
     """
     device = next(model.parameters()).device
-    total = max(1, sum(part.terms for part in parts))
-    value, right = torch.zeros((), device=device), torch.zeros(2, device=device)
-    for part in parts:
-        part = part.to(device)
+    counted = len(parts) - idle
+    total = max(1, world.total(sum(part.terms for part in parts[:counted])))
+    sums = torch.zeros(3, device=device)
+
+    def of(part: MicroBatch, weight: float) -> tuple[Tensor, Tensor]:
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             values = part.values(model(part.batch))
-        share = loss(values, part.targets, part.mask_G_R_S) * (part.terms / total)
+        share = loss(values, part.targets, part.mask_G_R_S) * weight
+        return share, hits(loss, values.detach(), part.targets, part.mask_G_R_S)
+
+    for i, part in enumerate(parts):
+        weight = part.terms / total if i < counted else 0.0
+        share, right = world.run(partial(of, part.to(device), weight))
         if torch.is_grad_enabled():
             share.backward()  # type: ignore[no-untyped-call]
-        value += share.detach()
-        right += hits(loss, values.detach(), part.targets, part.mask_G_R_S)
-    return float(value), float(right[0] / right[1]) if right[1] else None
+        if i < counted:
+            sums += torch.cat([share.detach()[None], right])
+    value, right, decided = world.summed(sums)
+    return float(value), float(right / decided) if decided else None
 
 
 def _publish(

@@ -3,15 +3,15 @@ stopping, exact resume.
 
 A step's loss is the mean over its whole batch however that is cut into parts. What happens at a
 step is a function of the settings, the examples and the step alone, so a run that is killed and
-started again ends the same, bit for bit on one CPU and a given number of threads. Left out on
-purpose: more than one process.
+started again ends the same, bit for bit on one CPU and a given number of threads. Several processes
+(`parallel`) take the same steps as one, up to rounding.
 """
 
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -27,6 +27,7 @@ from assay.runs.metrics import METRICS, metrics_file
 from assay.training import resume as resuming
 from assay.training.adamw import AdamW, Memory, memory_of, parameters_of
 from assay.training.collate import Example, epoch_order
+from assay.training.parallel import ALONE, World, split
 from assay.training.settings import Settings
 
 __all__ = [
@@ -72,15 +73,18 @@ class Task(Generic[P]):
     examples: Sequence[Example]
     cut: Callable[[Sequence[Example], int], list[P]]
     """A batch in parts of at most so many tokens, or of one example."""
-    accumulate: Callable[[Sequence[P]], Mapping[str, float | None]]
-    """Figures over all parts together, "loss" among them, and "accuracy" where there is one. Adds
-    the gradient of the loss to the parameters', unless gradients are off."""
+    accumulate: Callable[[Sequence[P], World, int], Mapping[str, float | None]]
+    """Figures over all parts of all processes together, "loss" among them, and "accuracy" where
+    there is one; so many of the parts, the last ones, are idle and weigh nothing. Adds the gradient
+    of the loss to the parameters', unless gradients are off."""
     settings: Settings
     budget: Budget
     checks: Sequence[P] = ()
     """The held-out examples."""
     held_out: int = 0
     """How many held-out examples there are."""
+    world: World = ALONE
+    """The processes that train the model."""
 
     @property
     def memory(self) -> Memory:
@@ -96,12 +100,10 @@ def descend(
 
     prints: the run's fingerprint. start: the first row of its metrics.
     """
-    model, settings, folder = task.model, task.settings, out / CHECKPOINT
+    model, settings, folder, world = task.model, task.settings, out / CHECKPOINT, task.world
     optimiser = optimiser_of(model, settings)
-    if progress:
-        print(task.memory.said(), file=sys.stderr)
     state = resuming.State()
-    if (folder / "state.pt").is_file():
+    if resuming.there(folder):
         state = resuming.load(folder, model, optimiser, prints)
         if progress and state.step:
             print(f"resumed at step {state.step}", file=sys.stderr)
@@ -112,13 +114,14 @@ def descend(
         np.array(x) for x in zip(*((e.length, e.prompt) for e in task.examples), strict=True)
     )
     order: list[Any] = []
+    resuming.remembered(folder, task.budget, world)
     with (
         checkpointing(task.network, settings.gradient_checkpointing),
-        metrics_file(out / METRICS, state.metrics_bytes) as write,
+        _rows(out / METRICS, state.metrics_bytes, world) as write,
         progress_bar("train", total, start=state.step, on=progress) as show,
     ):
         if not state.step:
-            write({**start, **task.memory.row()})
+            write(start)
         stop = _done(state, total, settings)
         while not stop:
             began = time.monotonic()
@@ -133,9 +136,11 @@ def descend(
                     prompts,
                     settings.together,
                 )
-            row = take_step(
-                task, optimiser, [task.examples[i] for i in order[index]], state.step, total
-            )
+            examples = [task.examples[i] for i in order[index]]
+            try:
+                row = take_step(task, optimiser, examples, state.step, total)
+            except _Less as error:
+                raise resuming.go_on_with_less(folder, task.budget, world) from error
             state.step += 1
             speed = row["tokens"] / (time.monotonic() - began)
             write(
@@ -150,10 +155,17 @@ def descend(
             # The last one too: if saving the model fails, nothing has to be trained again.
             if state.step % settings.checkpoint_every == 0 or stop:
                 state.metrics_bytes = write({})
-                resuming.save(folder, state, model, optimiser, prints)
+                resuming.save(folder, state, model, optimiser, prints, world)
     if state.best is not None and state.best.step != state.step:
         resuming.restore_best(folder, state.best, model)
     return state
+
+
+def _rows(
+    path: Path, size: int, world: World
+) -> AbstractContextManager[Callable[[Mapping[str, Any]], int]]:
+    """The metrics file, which the leader writes."""
+    return metrics_file(path, size) if world.leader else nullcontext(lambda row: 0)
 
 
 def _done(state: resuming.State, total: int, settings: Settings) -> bool:
@@ -173,13 +185,13 @@ def take_step(
     settings = task.settings
     task.model.train()
     # Dropout is a function of the step, so that a run that goes on needs no random state.
-    torch.manual_seed(settings.seed * 1_000_003 + step)
+    torch.manual_seed(settings.seed * 1_000_003 + step + (task.world.rank << 40))
     rate = learning_rate(step, total, settings)
     for group in optimiser.param_groups:
         group["lr"] = rate
     figures, tokens = _gradients(task, examples)
     trained = parameters_of(optimiser)
-    norm = float(torch.nn.utils.clip_grad_norm_(trained, settings.clip))
+    norm = clip(trained, settings.clip)
     loss = figures["loss"]
     if loss is None or not math.isfinite(loss) or not math.isfinite(norm):
         raise BackendError(
@@ -203,29 +215,52 @@ def _gradients(
 ) -> tuple[Mapping[str, float | None], int]:
     """Figures and tokens of a step's examples, whose gradient is added; less at a time when memory
     runs out."""
+    world = task.world
+    own = examples if world.size == 1 else split(examples, world.size)[world.rank]
+    shortest = min(examples, key=lambda e: e.length)
     while True:
-        parts = task.cut(examples, task.budget.micro_tokens)
+        parts = task.cut(own, task.budget.micro_tokens) if own else []
+        passes, idle = world.even(parts, lambda: task.cut([shortest], 1)[0])
         try:
-            figures = task.accumulate(parts)
+            figures = task.accumulate(passes, world, idle)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or len(parts) == len(examples):
+            if not out_of_memory(error) or len(parts) == len(own):
                 raise
-            task.model.zero_grad(set_to_none=True)
             task.budget.halve(max(part.computed for part in parts))
+            if world.size > 1:
+                # The others are within a pass, which this process can no longer take part in.
+                raise _Less from error
+            task.model.zero_grad(set_to_none=True)
         else:
-            return figures, sum(part.tokens for part in parts)
+            return figures, world.total(sum(part.tokens for part in parts))
+
+
+class _Less(Exception):
+    """Memory ran out on one of several processes, and less at a time may do."""
+
+
+def clip(parameters: Sequence[nn.Parameter], most: float) -> float:
+    """Scale the gradients down to a norm of `most`, wherever their parts are; returns the norm that
+    they had."""
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+    torch.nn.utils.clip_grads_with_norm_(parameters, most, norm)
+    return float(norm)
 
 
 def _evaluation(task: Task[P], state: resuming.State, folder: Path) -> dict[str, Any]:
     """Held-out figures; keeps the weights where the loss is the lowest so far."""
     task.model.eval()
-    with torch.inference_mode():
-        figures = task.accumulate(task.checks)
+    world, checks = task.world, task.checks
+    parts, idle = world.even(checks[world.rank :: world.size], lambda: checks[0])
+    # Weights that were gathered in inference mode could not learn afterwards.
+    with torch.inference_mode() if world.size == 1 else torch.no_grad():
+        figures = task.accumulate(parts, world, idle)
     loss = figures["loss"]
     assert loss is not None
     if state.best is None or state.best.loss is None or loss < state.best.loss:
         state.best, state.stale = resuming.Best(state.step, loss, figures.get("accuracy")), 0
-        resuming.keep_best(folder, state.step, task.model)
+        resuming.keep_best(folder, state.step, task.model, world)
     else:
         state.stale += 1
     named = {f"eval_{name}": value for name, value in figures.items()}

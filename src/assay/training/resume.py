@@ -2,6 +2,8 @@
 differs.
 
 The order of the records and the dropout are functions of (seed, step), so no random state is kept.
+One process writes `state.pt`; several write their parts side by side (`parts`). Either is read by
+any number of processes.
 """
 
 import hashlib
@@ -16,12 +18,17 @@ import torch
 from torch import nn
 
 from assay import fingerprint as content
-from assay.errors import ConfigError
+from assay.errors import BackendError, ConfigError
+from assay.files import write_atomic
 from assay.models.reward_model import RewardModel
+from assay.packing.budget import Budget
 from assay.protocols import Loss
 from assay.runs.settings import to_json
+from assay.training import parts
 from assay.training.collate import Example
+from assay.training.parallel import ALONE, World
 from assay.training.settings import Settings
+from assay.training.sharding import gathered, like
 
 __all__ = [
     "Best",
@@ -29,13 +36,16 @@ __all__ = [
     "check",
     "fingerprint",
     "finished",
+    "go_on_with_less",
     "keep_best",
     "load",
     "of_examples",
     "of_json",
     "of_settings",
+    "remembered",
     "restore_best",
     "save",
+    "there",
     "trainable",
 ]
 
@@ -62,6 +72,11 @@ class State:
     """Length of metrics.jsonl at this step."""
 
 
+STATE = "state.pt"
+TOKENS = "micro_tokens"
+"""File that says how many tokens at a time several processes go on with, once memory ran out."""
+
+
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that training changes, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -73,15 +88,19 @@ def save(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
     of: Mapping[str, str],
+    world: World = ALONE,
 ) -> None:
     """Write a checkpoint in place of the last one."""
-    body = {
-        "state": asdict(state),
-        "parameters": trainable(model),
-        "optimiser": optimiser.state_dict(),
-        "fingerprint": dict(of),
-    }
-    write(folder / "state.pt", body)
+    body: dict[str, Any] = {"state": asdict(state), "fingerprint": dict(of)}
+    if world.size > 1:
+        parts.save(folder, body, trainable(model), optimiser, world)
+        if not world.leader:
+            return
+        (folder / STATE).unlink(missing_ok=True)
+    else:
+        body |= {"parameters": trainable(model), "optimiser": optimiser.state_dict()}
+        write(folder / STATE, body)
+        parts.remove(folder)
     for path in folder.glob("best-*.pt"):
         if state.best is None or path.name != f"best-{state.best.step}.pt":
             path.unlink()
@@ -92,18 +111,46 @@ def load(
 ) -> State:
     """Put the checkpoint's weights and optimiser back. Raises `ConfigError` where it is of another
     run."""
-    body = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-    check(body["fingerprint"], of, folder)
-    _put(model, body["parameters"])
-    optimiser.load_state_dict(body["optimiser"])
+    if (last := parts.last(folder)) is not None:
+        body = parts.body_of(last)
+        check(body["fingerprint"], of, folder)
+        parts.load(last, trainable(model), optimiser)
+    else:
+        body = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        check(body["fingerprint"], of, folder)
+        _put(model, body["parameters"])
+        parts.put_whole(optimiser, body["optimiser"])
     best = body["state"].pop("best")
     return State(**body["state"], best=Best(**best) if best else None)
 
 
-def keep_best(folder: Path, step: int, model: nn.Module) -> None:
+def there(folder: Path) -> bool:
+    """Return whether there is a checkpoint to go on from."""
+    return (folder / STATE).is_file() or parts.last(folder) is not None
+
+
+def go_on_with_less(folder: Path, budget: Budget, world: World) -> BackendError:
+    """Keep how many tokens at a time all processes go on with; the error that ends this run."""
+    write_atomic(folder / TOKENS, str(budget.micro_tokens))
+    return BackendError(
+        f"process {world.rank} is out of memory; the same command again goes on from the last"
+        f" checkpoint with micro_tokens={budget.micro_tokens}"
+    )
+
+
+def remembered(folder: Path, budget: Budget, world: World) -> None:
+    """Take what was kept, where memory ran out before; the same on all processes."""
+    if world.size > 1:
+        found = (folder / TOKENS).read_text() if (folder / TOKENS).is_file() else None
+        budget.micro_tokens = min(budget.micro_tokens, int(world.told(found) or 1 << 62))
+
+
+def keep_best(folder: Path, step: int, model: nn.Module, world: World = ALONE) -> None:
     """Keep the present weights as the best of a step; older ones go when the next checkpoint no
     longer needs them."""
-    write(folder / f"best-{step}.pt", trainable(model))
+    values = trainable(model) if world.size == 1 else gathered(model, world)
+    if world.leader:
+        write(folder / f"best-{step}.pt", values)
 
 
 def restore_best(folder: Path, best: Best, model: nn.Module) -> None:
@@ -131,7 +178,8 @@ def fingerprint(
 def of_settings(settings: Settings) -> str:
     """Hash of the settings, but for those that change nothing that is learned."""
     body = to_json(settings)
-    del body["checkpoint_every"]
+    for name in ("checkpoint_every", "offload"):
+        del body[name]
     return of_json(body)
 
 
@@ -184,4 +232,4 @@ def write(path: Path, body: Any) -> None:
 def _put(model: nn.Module, values: Mapping[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, parameter in trainable(model).items():
-            parameter.copy_(values[name])
+            parameter.copy_(like(parameter, values[name]))

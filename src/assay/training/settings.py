@@ -59,6 +59,10 @@ class Settings:
     gradient_checkpointing: bool = False
     """Recomputation of activations in the backward pass: less memory, about a third slower."""
 
+    offload: bool = False
+    """Weights, gradients and optimiser's state of several processes in the CPUs' memory: less on
+    the GPUs, and slower."""
+
     lora: int = 0
     """Rank of LoRA adapters (alpha is twice that), merged when saved; 0 trains every parameter."""
 

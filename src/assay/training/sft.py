@@ -51,6 +51,7 @@ from assay.training.collate import (
     say_dropped,
 )
 from assay.training.fit import Run, check_folder, fit, losses_of
+from assay.training.parallel import ALONE, World
 from assay.training.settings import Settings
 from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
 
@@ -272,24 +273,38 @@ def cut(model: Any, examples: Sequence[Example], micro_tokens: int) -> list[Part
     ]
 
 
-def accumulate(model: Any, parts: Sequence[Part], *, autocast: bool = False) -> float:
-    """Mean cross-entropy, in nats, of the learned tokens of all parts together.
+def accumulate(
+    model: Any,
+    parts: Sequence[Part],
+    *,
+    autocast: bool = False,
+    world: World = ALONE,
+    idle: int = 0,
+) -> float:
+    """Mean cross-entropy, in nats, of the learned tokens of all parts of all processes together.
 
-    Adds the gradient of that mean to the parameters', unless gradients are off.
+    Adds this process's share of the gradient of that mean to the parameters', unless gradients are
+    off. idle: how many of the parts, the last ones, weigh nothing.
     """
     device = model.device
-    total = sum(part.learned for part in parts)
+    counted = len(parts) - idle
+    total = world.total(sum(part.learned for part in parts[:counted]))
     value: Tensor = torch.zeros((), device=device)
-    for part in parts:
+
+    def of(part: Part) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             rows, starts = [e.ids[0] for e in part.examples], [e.starts[0] for e in part.examples]
             found = log_probabilities(model, rows, starts, micro_tokens=1 << 30)
         learned_B_R = _learned(part.examples).to(device)
-        share = -(found.values_B_R * learned_B_R).sum() / total
+        return -(found.values_B_R * learned_B_R).sum() / total
+
+    for i, part in enumerate(parts):
+        share = world.run(partial(of, part))
+        share = share if i < counted else share * 0.0
         if torch.is_grad_enabled():
             share.backward()  # type: ignore[no-untyped-call]
         value = value + share.detach()
-    return float(value)
+    return float(world.summed(value[None]))
 
 
 def _learned(examples: Sequence[Example]) -> Tensor:
@@ -342,6 +357,7 @@ def fine_tune(
     about: Mapping[str, Any] | None = None,
     progress: bool = True,
     resume: bool = True,
+    world: World = ALONE,
 ) -> FineTuned:
     """Teach a stock causal LM the good responses of the records (`demonstrations`), in place, and
     save it to `out`.
@@ -353,7 +369,8 @@ def fine_tune(
     the layout refuses, `BackendError` when the loss is no longer finite.
 
     places: where each record stands, by `id(record)`, for what is said of it. about: what
-    `sft.json` says besides.
+    `sft.json` says besides. world: the processes that train together, each of which calls this with
+    the same, the model whole on the CPU; it is the leader's model that has learned in the end.
     """
     check_folder(out)
     if (
@@ -401,11 +418,14 @@ def fine_tune(
             "held_out_dropped": held_dropped.counts,
             **(about or {}),
         },
-        task=lambda new: _task(model, examples, held, settings),
+        prepare=lambda new: _adapt(model, settings),
+        task=lambda trained: _task(trained, examples, held, settings),
         publish=lambda best: _publish(model, tokenizer, out, settings, best),
         reopen=lambda: _reopen(model, out),
     )
-    return _fine_tuned(model, out, fit(run, out, resume=resume, progress=progress))
+    return _fine_tuned(
+        model, out, fit(run, out, settings, resume=resume, progress=progress, world=world)
+    )
 
 
 def _prints(
@@ -444,17 +464,20 @@ def _reopen(model: Any, out: Path) -> None:
     model.load_state_dict(saved.state_dict())
 
 
-def _task(
-    model: Any, examples: Sequence[Example], held: Sequence[Example], settings: Settings
-) -> descent.Task[Part]:
-    """What the run descends on; adapters, where they are what is trained, are put into the
-    model."""
+def _adapt(model: Any, settings: Settings) -> None:
+    """Put adapters into the model, where they are what is trained."""
     if settings.lora:
         torch.manual_seed(settings.seed)
         lora.adapt(model, settings.lora, 2 * settings.lora)
 
-    def figures(parts: Sequence[Part]) -> dict[str, float | None]:
-        loss = accumulate(model, parts, autocast=settings.autocast)
+
+def _task(
+    model: Any, examples: Sequence[Example], held: Sequence[Example], settings: Settings
+) -> descent.Task[Part]:
+    """What the run descends on."""
+
+    def figures(parts: Sequence[Part], world: World, idle: int) -> dict[str, float | None]:
+        loss = accumulate(model, parts, autocast=settings.autocast, world=world, idle=idle)
         return {"loss": loss, "perplexity": _perplexity(loss)}
 
     model.eval()

@@ -1,10 +1,8 @@
 """Ask a judge about records, some at a time, and keep what it said."""
 
-import hashlib
-import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from typing import Any, Final, TypeVar
 
@@ -14,6 +12,7 @@ from assay.answerers.ledger import Ledger, Usage
 from assay.questions import Comparison
 from assay.runs.run import Run
 from assay.types import Record, Unscored
+from assay.workflows._executor import key_of
 
 __all__ = ["FLOORED", "alike", "ask_kept", "bill", "spent"]
 
@@ -37,16 +36,19 @@ def ask_kept(
     chunk: int,
     ledger: Ledger,
     what: str = "judge",
+    each: Callable[[Iterable[tuple[int, Sequence[T]]]], Iterator[tuple[int, Any]]] | None = None,
 ) -> list[A]:
     """Return what is said of each item, in order; what is kept in the run is not asked again.
 
     by: name of the judge, under which it is kept. kind: type of what is said, for reading it back.
+    each: instead of `ask`, yields the place of each part of the items and what is said of it, in
+    any order.
     What is `Unscored`, or has a part that is, is not kept: the next run asks again.
     """
     from assay.console.progress import progress
 
     of: TypeAdapter[A] = TypeAdapter(kind)
-    keys = [_key(by, item) for item in items]
+    keys = [key_of(by, item) for item in items]
     todo = dict(zip(keys, items, strict=True))
     found: dict[str, A] = {}
 
@@ -59,10 +61,12 @@ def ask_kept(
         if len(missing) < len(todo):
             before = f"{len(todo) - len(missing):,} of {len(todo):,}"
             print(f"{before} were asked before, and are kept in {KEPT}", file=sys.stderr)
-        for start in range(0, len(missing), chunk):
-            some = missing[start : start + chunk]
-            answers = ask([todo[key] for key in some])
-            said = dict(zip(some, answers, strict=True))
+        starts = range(0, len(missing), chunk)
+        parts = [missing[start : start + chunk] for start in starts]
+        shown = enumerate([todo[key] for key in some] for some in parts)
+        asked = ((i, ask(some)) for i, some in shown) if each is None else each(shown)
+        for place, answers in asked:
+            said = dict(zip(parts[place], answers, strict=True))
             found |= said
             if journal is not None:
                 good = [(key, one) for key, one in said.items() if not _unscored(one)]
@@ -73,11 +77,6 @@ def ask_kept(
             paid = ledger.paid.requests
             show(len(found.keys() & todo.keys()), f"{paid:,} requests" if paid else "")
     return [found[key] for key in keys]
-
-
-def _key(by: str, item: Record) -> str:
-    text = json.dumps([by, item.model_dump(mode="json")], sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _unscored(said: Any) -> bool:

@@ -1,7 +1,6 @@
 """Audit a reward: is it any good, and how will it be gamed?"""
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,25 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from assay import components, stats
 from assay.answerers.ledger import Ledger
-from assay.audit.card import (
-    Card,
-    Cost,
-    Kind,
-    advice,
-    estimates,
-    hack_told,
-    sureness,
-    worst_cases,
-)
+from assay.audit.advice import Kind, advice
+from assay.audit.card import Card, Cost, estimates, sureness, worst_cases
 from assay.audit.exports import markdown, sarif
 from assay.audit.functions import FunctionCase
 from assay.audit.hacks import Hacks, hunt
-from assay.audit.paired import Difference, compared
 from assay.audit.process import process
 from assay.audit.run import Probed, all_probes, joined, probe
 from assay.audit.selftest import Selftest, selftest
 from assay.audit.subjects import Item, items_of
-from assay.data.records import cluster_key, responses_of
+from assay.audit.terminal import terminal
+from assay.audit.told import gamed, good
+from assay.data.records import prompt_of, responses_of
 from assay.errors import ConfigError, DataError
 from assay.evaluation.report import Report
 from assay.fingerprint import fingerprint
@@ -36,12 +28,13 @@ from assay.protocols import Judge, Scorer
 from assay.runs.run import Run
 from assay.runs.settings import dumps, write_atomic
 from assay.specs.answerers import Asking
-from assay.stats import Estimate, summarise
-from assay.types import Group, Record, Score, Unscored
+from assay.stats import Estimate
+from assay.types import Group, Record, Score
+from assay.workflows._audits import CARD, HELD, Compared, compare_audits
+from assay.workflows._counted import Counted
 from assay.workflows._data import Data, aside_in, name_of, named
-from assay.workflows._directly import Directly, asked_directly, is_function
+from assay.workflows._directly import Directly, asked_directly, due_of, is_function
 from assay.workflows._folder import opened
-from assay.workflows._judging import ask_kept, spent
 from assay.workflows._output import described
 from assay.workflows.evaluate import labelled, measure
 from assay.workflows.score import open_scorer
@@ -51,13 +44,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Audited", "Compared", "audit", "audit_selftest", "compare_audits"]
 
-CHUNK: Final = 8
-"""Prompts scored at once."""
-HELD: Final = "held.jsonl"
 LEDGER: Final = "ledger.sqlite"
 FEWEST: Final = 4
 """Prompts that a search for hacks needs."""
-CARD: Final = "audit.json"
+UNTOLD: Final = "the data say nothing of quality"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +68,7 @@ class Audited:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
-        return self.card.to_json()
+        return self.card.to_json() | {"good": good(self.card), "gamed": gamed(self.card)}
 
     def written_in(self, run: Run | None) -> "Audited":
         """Write the files of a run; nothing where there is no folder."""
@@ -98,37 +88,8 @@ class Audited:
         return dataclasses.replace(self, written=run.written())
 
     def __str__(self) -> str:
-        """The grades, what fails, what to do next, and how sure it is."""
-        from rich.table import Table
-
-        from assay.console.tables import text
-
-        card = self.card
-        rows = Table(box=None, padding=(0, 1))
-        for name in ("area", "grade", "withstood", "failing probes"):
-            rows.add_column(name)
-        for one in card.grades:
-            grade, low, high = one.letters
-            between = grade if low == high else f"{grade} ({low} to {high})"
-            failing = ", ".join(one.fails) or "none"
-            rows.add_row(one.area, between, f"{one.held:.2f}", failing)
-        fails = [
-            f"fails: {one.probe}, {one.meaning}: {summarise(one.effect, 2)}" for one in card.failing
-        ]
-        quality = [f"{name} {summarise(value)}" for name, value in card.metrics.items()]
-        told = [*card.notes, hack_told(card), card.sure, _cost(card.cost)]
-        return "\n".join(filter(None, [text(rows), *fails, *quality, *card.advice, *told,
-                                       self.written]))  # fmt: skip
-
-
-def _cost(cost: Cost) -> str:
-    said = f"{cost.texts:,} responses scored in {cost.seconds:.0f} s"
-    if cost.tokens and cost.naive:
-        said += f"; {cost.tokens:,} tokens read, {cost.naive / cost.tokens:.1f} times fewer than"
-        said += f" the {cost.naive:,} of each response on its own"
-    if cost.paid:
-        said += f"; {cost.paid}"
-    return said
+        """Whether it is any good, how it is gamed, what to do next, and how sure that is."""
+        return "\n".join(filter(None, [terminal(self.card), self.written]))
 
 
 def audit(
@@ -179,11 +140,10 @@ def audit(
         asked = open_reward(reward, place)
         records = labelled(data, format, aside_in(set_aside, out), bare=True)
         items = items_of(records, prompts=prompts, seed=seed)
-        started, counted = time.monotonic(), _Counted(run, paid)
+        started, counted = time.monotonic(), Counted(run, paid)
         besides = Directly() if probes else asked_directly(asked, items, seed=seed)
-        if is_function(asked) and not probes:
-            # What a program reads is the answer: work that it does not read is no fault of it.
-            chosen = {name: one for name, one in chosen.items() if one.area != "steps"}
+        if not probes:
+            chosen = due_of(asked, items, chosen)
         probed = probe(asked, items, chosen, seed=seed, more=besides.findings, score=counted)
         cost = counted.cost(time.monotonic() - started)
         found = None
@@ -228,11 +188,10 @@ def _hunted(
 def open_reward(reward: str | Path | Scorer | Judge, asking: Asking) -> Scorer | Judge:
     """Open a word as a judge of pairs, where it is one's, or as a scorer; an object is itself."""
     from assay.specs.judge_kinds import is_judge
+    from assay.specs.judges import is_own_judge, judge
     from assay.specs.words import parse
 
-    if isinstance(reward, str) and is_judge(parse(reward)):
-        from assay.specs.judges import judge
-
+    if isinstance(reward, str) and (is_judge(parse(reward)) or is_own_judge(parse(reward))):
         return judge(reward, asking)
     if isinstance(reward, Judge):
         return reward
@@ -248,84 +207,55 @@ def _chosen(names: Sequence[str]) -> "dict[str, Probe]":
     return {name: there[name] for name in names or there}
 
 
-class _Counted:
-    """Asks a scorer some prompts at a time, keeps what it says, and counts what it costs."""
-
-    def __init__(self, run: Run | None, paid: Ledger) -> None:
-        self._run, self._paid = run, paid
-        self._texts, self._tokens, self._naive = 0, 0, 0
-
-    def __call__(self, scorer: Scorer, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        def ask(some: Sequence[Group]) -> list[list[Score | Unscored]]:
-            before = getattr(scorer, "tokens_read", None) or 0
-            said = scorer.score(some)
-            self._tokens += (getattr(scorer, "tokens_read", None) or 0) - before
-            self._naive += _naive(scorer, some)
-            return said
-
-        self._texts += sum(len(group.responses) for group in groups)
-        return ask_kept(
-            self._run,
-            fingerprint(scorer),
-            groups,
-            ask,
-            list[Score | Unscored],
-            chunk=CHUNK,
-            ledger=self._paid,
-            what="audit",
-        )
-
-    def cost(self, seconds: float) -> Cost:
-        """What was paid in all."""
-        return Cost(
-            texts=self._texts,
-            seconds=seconds,
-            tokens=self._tokens if self._naive else None,
-            naive=self._naive or None,
-            paid=spent(self._paid.paid) if self._paid.paid.requests else "",
-        )
-
-
-def _naive(scorer: Scorer, groups: Sequence[Group]) -> int:
-    """Tokens of each response with its prompt on its own; 0 where the scorer has no layout."""
-    encoder = getattr(getattr(getattr(scorer, "scorer", scorer), "model", None), "encoder", None)
-    if encoder is None:
-        return 0
-    from assay.models.laid_out import laid_out
-
-    pairs = [[(group.prompt, one)] for group in groups for one in group.responses]
-    return sum(len(made[0].ids) for made in laid_out(pairs, encoder) if not isinstance(made, str))
-
-
 def _quality(
     asked: Scorer | Judge, records: Sequence[Record], probed: Probed, seed: int
-) -> Report | None:
-    """How good the reward is on the sampled prompts' records, from the scores that are there.
-
-    None where the records have no label, or nothing can be measured.
-    """
+) -> Report | str:
+    """How good the reward is on the sampled prompts' records, from the scores that are there; or
+    why nothing says so."""
     by_text = {
-        (item.key, one.response.steps): score
+        (item.prompt.shown, item.prompt.reference, one.response.steps): score
         for item, row in zip(probed.asked.items, probed.asked.base, strict=True)
         for one, score in zip(item.responses, row, strict=True)
     }
     kept, scores = [], []
     for record in records:
-        keys = [(cluster_key(record), one.steps) for one in responses_of(record)]
+        prompt = prompt_of(record)
+        keys = [(prompt.shown, prompt.reference, one.steps) for one in responses_of(record)]
         if type(record) is not Group and all(key in by_text for key in keys):
             kept.append(record)
             scores.append([by_text[key] for key in keys])
     if isinstance(asked, Judge):
         return _preferred(probed)
-    if not kept:
-        return None
     try:
-        return measure(asked, kept, scores=scores, seed=seed)
-    except DataError:
-        return None
+        return measure(asked, kept, scores=scores, seed=seed) if kept else _ranked(probed)
+    except DataError as error:
+        # Such as of step labels and a reward without step scores.
+        found = _ranked(probed)
+        return f"{UNTOLD}: {error}" if isinstance(found, str) else found
 
 
-def _preferred(probed: Probed) -> Report | None:
+def _ranked(probed: Probed) -> Report | str:
+    """How often a right response is scored above a wrong one, of all prompts' responses."""
+    rows = [
+        (score.value, float(len(one.response.text)), one.right, item.key)
+        for item, row in zip(probed.asked.items, probed.asked.base, strict=True)
+        for one, score in zip(item.responses, row, strict=True)
+        if one.right is not None and isinstance(score, Score)
+    ]
+    if len({right for *_, right, _ in rows}) < 2:
+        return UNTOLD
+    scores, lengths, labels, keys = zip(*rows, strict=True)
+    found = stats.auroc(scores, labels, clusters=keys)
+    chance = Estimate(value=0.5, low=0.5, high=0.5, n=found.n)
+    longest = stats.auroc(lengths, labels, clusters=keys)
+    return Report(
+        kind="outcome",
+        metrics={"auroc": found},
+        baselines={"auroc/random": chance, "auroc/longest": longest},
+    )
+
+
+def _preferred(probed: Probed) -> Report | str:
     """How often a judge of pairs prefers a right response to a wrong one; ties count one half."""
     rows = [
         (0.5 - score.value, item.key)
@@ -334,7 +264,7 @@ def _preferred(probed: Probed) -> Report | None:
         if item.responses[0].right and one.right is False and isinstance(score, Score)
     ]
     if not rows:
-        return None
+        return UNTOLD
     credits = [(ahead > 0) + 0.5 * (ahead == 0) for ahead, _ in rows]
     found = stats.proportion(credits, clusters=[key for _, key in rows])
     chance = Estimate(value=0.5, low=0.5, high=0.5, n=found.n)
@@ -349,15 +279,20 @@ def _card(
     asked: Scorer | Judge,
     data: str,
     probed: Probed,
-    measured: Report | None,
+    measured: Report | str,
     functions: tuple[FunctionCase, ...],
     hacks: Hacks | None,
     cost: Cost,
 ) -> Card:
     prompts, steps = len(probed.asked.items), process(probed.asked, probed.unit)
-    metrics = dict(measured.metrics) if measured else {}
-    baselines = dict(measured.baselines) if measured else {}
-    notes = [] if measured else ["the data say nothing of quality"]
+    kind = _kind(asked, probed)
+    notes: list[str] = []
+    metrics: dict[str, Estimate] = {}
+    baselines: dict[str, Estimate] = {}
+    if isinstance(measured, str):
+        notes.append(measured)
+    else:
+        metrics, baselines = dict(measured.metrics), dict(measured.baselines)
     if steps is not None:
         notes.insert(0, steps.sentence)
         metrics |= steps.metrics
@@ -365,7 +300,7 @@ def _card(
     return Card(
         reward=reward,
         fingerprint=fingerprint(asked),
-        kind=_kind(asked, probed),
+        kind=kind,
         data=data,
         prompts=prompts,
         unit=probed.unit,
@@ -378,7 +313,7 @@ def _card(
         hacks=hacks,
         notes=(*notes, *probed.notes),
         cases=worst_cases(probed.findings),
-        advice=advice(probed.grades),
+        advice=advice(probed.grades, kind),
         sure=sureness(probed, prompts),
     )
 
@@ -388,6 +323,9 @@ def _kind(asked: Scorer | Judge, probed: Probed) -> Kind:
         return "judge of pairs"
     if is_function(asked):
         return "function"
+    inner = getattr(asked, "scorer", asked)
+    if type(inner).__module__.startswith("assay.judges."):
+        return "judge of responses"
     steps = any(len(s.steps) > 1 for row in probed.asked.base for s in row if isinstance(s, Score))
     return "process model" if steps else "scorer of responses"
 
@@ -399,62 +337,6 @@ def held_rows(probed: Probed) -> "Sequence[dict[str, Any]]":
         for one in probed.findings
         for key, held in one.held.items()
     ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compared:
-    """Two rewards' report cards, beside each other."""
-
-    first: str
-    second: str
-    rows: Sequence[Difference]
-
-    @property
-    def metrics(self) -> dict[str, Estimate]:
-        """The differences by name, the second less the first."""
-        return {one.name: one.difference for one in self.rows}
-
-    def __str__(self) -> str:
-        """A table of the areas, and of the probes that certainly differ."""
-        from rich.table import Table
-
-        from assay.console.tables import text
-
-        rows = Table(box=None, padding=(0, 1))
-        for name in ("", self.first, self.second, "difference", "q"):
-            rows.add_column(name)
-        for one in self.rows:
-            if "/" not in one.name or one.q_value <= 0.05:
-                rows.add_row(
-                    one.name,
-                    f"{one.first:.2f}",
-                    f"{one.second:.2f}",
-                    summarise(one.difference, 2),
-                    f"{one.q_value:.3f}",
-                )
-        return text(rows)
-
-
-def compare_audits(first: str | Path, second: str | Path) -> Compared:
-    """Compare two audits, of their runs' folders, on the prompts that both were tried on.
-
-    Raises `DataError` where a folder holds no audit, or they have no prompt in common.
-    """
-    names, held = [], []
-    for folder in (Path(first), Path(second)):
-        try:
-            names.append(str(json.loads((folder / CARD).read_text())["reward"]))
-            lines = (folder / HELD).read_text().splitlines()
-            rows = [json.loads(line) for line in lines]
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(
-                f"{folder} holds no audit ({error}); give the folder that `assay audit --out` wrote"
-            ) from error
-        by: dict[tuple[str, str], dict[str, float]] = {}
-        for row in rows:
-            by.setdefault((row["area"], row["probe"]), {})[row["prompt"]] = row["held"]
-        held.append(by)
-    return Compared(first=names[0], second=names[1], rows=compared(*held))
 
 
 def audit_selftest(

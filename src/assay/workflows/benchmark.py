@@ -15,7 +15,7 @@ from assay.workflows._data import named
 from assay.workflows._folder import opened
 from assay.workflows._output import described
 from assay.workflows.evaluate import Evaluation
-from assay.workflows.score import in_parts, open_scorer
+from assay.workflows.score import in_parts, scorer_at
 
 if TYPE_CHECKING:
     from assay.report.html import Section
@@ -24,6 +24,8 @@ __all__ = ["benchmark"]
 
 CHUNK = 32
 """Groups scored at once."""
+KEPT = "kept.jsonl"
+"""Journal of what actors score."""
 
 
 def benchmark(
@@ -37,6 +39,7 @@ def benchmark(
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
     device: str = "auto",
+    executor: str = "local",
     overwrite: bool = False,
     settings: object = None,
 ) -> Evaluation:
@@ -46,8 +49,8 @@ def benchmark(
     `load_scorer`) or an object; or scores: a file of scores that exist, such as one {"id",
     "scores"} per line (see `assay.data.scores`). data: the benchmark's files. save: file
     to write the scores to, in RewardBench's layout where it is named so (see
-    `benchmarks.write_scores`). out: folder for benchmark.json, report.html and run.json. settings:
-    what `run.json` holds; None is this call.
+    `benchmarks.write_scores`). out: folder for benchmark.json, report.html and run.json. executor:
+    as for `score`. settings: what `run.json` holds; None is this call.
 
     Raises `ConfigError` unless one of scorer and scores is given, `DataError` where the records and
     the scores do not fit together.
@@ -64,7 +67,11 @@ def benchmark(
         if scorer is None:
             found = benchmarks.read_scores(str(scores), records)
         else:
-            found = _scored(open_scorer(scorer, device, dtype, micro_tokens), records)
+            kept = None if run is None else run.folder / KEPT
+            # A column is only read, from what the data says of the responses.
+            at = "local" if str(scorer).startswith("column:") else executor
+            with scorer_at(at, scorer, device, dtype, micro_tokens) as by:
+                found = _scored(by, records, kept)
         reasons = [score.reason for row in found for score in row if isinstance(score, Unscored)]
         if len(reasons) == sum(map(len, found)):
             raise DataError(
@@ -87,7 +94,9 @@ def benchmark(
         ).written_in(run)
 
 
-def _scored(scorer: Scorer, records: Sequence[Any]) -> list[list[Score | Unscored]]:
+def _scored(
+    scorer: Scorer, records: Sequence[Any], kept: Path | None
+) -> list[list[Score | Unscored]]:
     """Ask a scorer, which sees nothing that the data says of the responses; a column is such."""
     if isinstance(getattr(scorer, "scorer", scorer), Column):
         groups = as_groups(records)
@@ -95,7 +104,7 @@ def _scored(scorer: Scorer, records: Sequence[Any]) -> list[list[Score | Unscore
             list(map(benchmarks.with_step, row, group.responses))
             for row, group in zip(scorer.score(groups), groups, strict=True)
         ]
-    return benchmarks.score_steps(_InParts(scorer), records)
+    return benchmarks.score_steps(_InParts(scorer, kept), records)
 
 
 def benchmark_of(
@@ -117,12 +126,12 @@ def benchmark_of(
 class _InParts:
     """A scorer that shows its progress."""
 
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
+    def __init__(self, scorer: Scorer, kept: Path | None) -> None:
+        self._scorer, self._kept = scorer, kept
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """The same scores, some groups at a time."""
-        return in_parts(self._scorer, groups, CHUNK)
+        return in_parts(self._scorer, groups, CHUNK, self._kept)
 
 
 def _examples(

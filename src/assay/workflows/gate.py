@@ -150,8 +150,9 @@ def refuse_idle(gates: Sequence[str | Path], found: Mapping[str, str]) -> None:
 def _judges(thing: Any, gated: Mapping[str, Path]) -> Iterator[Any]:
     """Yield the judges that a scorer is made of, and whatever else has a gate."""
     module = type(thing).__module__
+    own = isinstance(thing, Judge) and not module.startswith("assay.")
     asks = module.startswith("assay.judges.") and module != ADAPTERS
-    if asks or (gated and fingerprint(thing) in gated):
+    if own or asks or (gated and fingerprint(thing) in gated):
         yield thing
         return
     members = getattr(thing, "members", None)

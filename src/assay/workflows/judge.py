@@ -8,6 +8,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -24,6 +25,7 @@ from assay.specs.answerers import Asking, answerer, prices_of
 from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Prompt, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named, read
+from assay.workflows._executor import SpreadJudge, spread_judge
 from assay.workflows._folder import opened
 from assay.workflows._judging import FLOORED, alike, ask_kept, bill, spent
 from assay.workflows._output import described
@@ -140,6 +142,7 @@ def judge(
     device: str = "auto",
     seed: int = 0,
     chunk: int = 128,
+    executor: str = "local",
     overwrite: bool = False,
     settings: object = None,
 ) -> Judged:
@@ -151,7 +154,8 @@ def judge(
     judge.json, report.html and run.json; a run that was stopped resumes there. ledger: file of paid
     answers, which several runs may share; None is one in `out`. repeats: texts per question.
     prices: IN:OUT, money per million tokens read and written. limit: most records. chunk: records
-    judged at once. seed: of the intervals. settings: what `run.json` holds; None is this call.
+    judged at once. executor: as for `score`. seed: of the intervals. settings: what `run.json`
+    holds; None is this call.
 
     What has no verdict is counted, never taken for a tie or a zero. Raises `DataError` where
     records do not fit, and where nothing has a verdict.
@@ -161,17 +165,24 @@ def judge(
         raise ConfigError(f"chunk is {chunk} and limit {limit}; they must be at least 1")
     with opened(out, body, "judge", data=named(data), overwrite=overwrite) as run:
         place = ledger or (None if run is None else run.folder / LEDGER)
-        with Ledger(place) as paid:
-            asking = Asking(
-                ledger=paid,
-                repeats=repeats,
-                prices=None if prices is None else prices_of(prices),
-                device=device,
-                dtype=dtype,
-                micro_tokens=micro_tokens,
-            )
+        given: dict[str, Any] = {
+            "repeats": repeats,
+            "prices": None if prices is None else prices_of(prices),
+            "device": device,
+            "dtype": dtype,
+            "micro_tokens": micro_tokens,
+        }
+        make = partial(_opened, judge, how, given)
+        with Ledger(place) as paid, spread_judge(executor, make, paid) as far:
+            asking = Asking(ledger=paid, **given)
             work = _Work(
-                run=run, ledger=paid, chunk=chunk, seed=seed, of=name_of(data), opened=asking.opened
+                run=run,
+                ledger=paid,
+                chunk=chunk,
+                seed=seed,
+                of=name_of(data),
+                opened=asking.opened,
+                far=far,
             )
             if how == "decide":
                 result = _decide(data, judge, asking, work, limit)
@@ -181,6 +192,14 @@ def judge(
         if not isinstance(judge, (str, Path)):
             result = dataclasses.replace(result, bill=OWN_BILL)
         return dataclasses.replace(result, settings=body).written_in(run)
+
+
+def _opened(word: Any, how: How | None, given: Mapping[str, Any], ledger: Any) -> object:
+    """The judge or answerer of a word, for an actor."""
+    from assay.specs.judges import judge as judge_of
+
+    asking = Asking(ledger=ledger, **given)
+    return answerer(word, asking) if how == "decide" else judge_of(word, asking)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,11 +213,28 @@ class _Work:
     chunk: int
     seed: int
     of: str
+    far: SpreadJudge | None
+    """What is asked instead of the judge of this process."""
 
-    def asked(self, by: object, items: Sequence[Any], ask: Any, kind: Any) -> list[Any]:
-        """What is said of each item, kept as it comes."""
+    def check(self, found: object) -> None:
+        """Refuse actors that hold another judge, or keep what they pay for elsewhere."""
+        if self.far is not None:
+            if self.opened:
+                raise ConfigError("ledger=FILE is of one machine; give the file as ledger, for all")
+            self.far.actors.check(fingerprint(found))
+
+    def asked(self, by: Any, items: Sequence[Any], ask: Any, kind: Any) -> list[Any]:
+        """What is said of each item, kept as it comes. ask: takes the judge and some items."""
+        each = None if self.far is None else partial(self.far.each, ask)
         return ask_kept(
-            self.run, fingerprint(by), items, ask, kind, chunk=self.chunk, ledger=self.ledger
+            self.run,
+            fingerprint(by),
+            items,
+            partial(ask, by),
+            kind,
+            chunk=self.chunk,
+            ledger=self.ledger,
+            each=each,
         )
 
     def result(self, measured: Report, rows: Sequence[Row], **more: Any) -> Judged:
@@ -243,6 +279,7 @@ def _judged(
     from assay.specs.judges import judge as judge_of
 
     found = judge_of(word, asking)
+    work.check(found)
     if how is None:
         how = "pairs" if isinstance(found, Judge) else "points"
     if how == "pairs":
@@ -258,6 +295,7 @@ def _judged(
 def _pairs(records: Sequence[Record], judge: Judge, work: _Work) -> Judged:
     from assay.evaluation.judges import audit
     from assay.pages.judge import pair_examples
+    from assay.specs.judges import comparing
 
     pairs = [record for record in records if isinstance(record, Group)]
     if len(pairs) < len(records) or any(len(pair.responses) != 2 for pair in pairs):
@@ -267,7 +305,9 @@ def _pairs(records: Sequence[Record], judge: Judge, work: _Work) -> Judged:
         )
     # What is judged: with labels of another person they would be asked again.
     shown = [Group(prompt=pair.prompt, responses=pair.responses) for pair in pairs]
-    said = work.asked(judge, shown, judge.compare, Comparison | Unscored)
+    said = work.asked(
+        judge, shown, lambda by, some: comparing(by).compare(some), Comparison | Unscored
+    )
     return work.result(
         comparisons.evaluate(pairs, said, seed=work.seed),
         [pair_row(i, *pair) for i, pair in enumerate(zip(pairs, said, strict=True))],
@@ -296,7 +336,7 @@ def _points(records: Sequence[Record], judge: Scorer, work: _Work, how: How) -> 
         scores, criteria, figures = _by_rubric(judge, shown, work)
     else:
         criteria, figures = [], {}
-        scores = work.asked(judge, shown, judge.score, list[Score | Unscored])
+        scores = work.asked(judge, shown, lambda by, some: by.score(some), list[Score | Unscored])
     rows = [
         point_row(record, number, j, score)
         for number, (record, row) in enumerate(zip(records, scores, strict=True))
@@ -336,7 +376,7 @@ def _by_rubric(
 
     if not isinstance(judge, RubricScorer):
         raise ConfigError("the judge has no criteria; take rubric:FILE@ANSWERER")
-    said = work.asked(judge, groups, judge.judge, list[Verdicts | Unscored])
+    said = work.asked(judge, groups, lambda by, some: by.judge(some), list[Verdicts | Unscored])
     each = [one for row in said for one in row]
     clusters = [cluster_key(group) for group in groups for _ in group.responses]
     figures = {f"tag/{tag}": found for tag, found in by_tag(each, clusters=clusters).items()}
@@ -378,9 +418,10 @@ def _decide(data: Data, word: Any, asking: Asking, work: _Work, limit: int | Non
     if not records:
         raise DataError(f"{work.of} holds no typed questions; give rows of states with questions")
     asked = answerer(word, asking)
+    work.check(asked)
 
-    def ask(some: Sequence[Decisions]) -> list[list[Distribution | Unscored]]:
-        return asked.answer([one.prompt for one in some], [one.questions for one in some])
+    def ask(by: Answerer, some: Sequence[Decisions]) -> list[list[Distribution | Unscored]]:
+        return by.answer([one.prompt for one in some], [one.questions for one in some])
 
     # The gold is no part of what is asked.
     shown = [one.model_copy(update={"gold": (None,) * len(one.gold)}) for one in records]

@@ -7,7 +7,8 @@ is written to a ledger before it is used: a run that was stopped resumes and pay
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -35,6 +36,7 @@ from assay.specs.generators import Policy
 from assay.specs.verifiers import verifier as verifier_of
 from assay.types import Group, Prompt, Record, Response, RolloutLabels, StepLabels
 from assay.workflows._data import Data, aside_in, named
+from assay.workflows._executor import SpreadGenerator, spread
 from assay.workflows._output import described
 from assay.workflows.score import in_parts, open_scorer
 
@@ -133,6 +135,7 @@ def label(
     limit: int | None = None,
     format: str | None = None,
     set_aside: str | Path | bool | None = None,
+    executor: str = "local",
     overwrite: bool = False,
     settings: object = None,
     **sampling: Any,
@@ -144,7 +147,8 @@ def label(
     a labeller with settings of its own. samples: solutions sampled of each prompt alone. ledger:
     file of rollouts, shared by runs. cut_off: what a rollout counts as that reached max_tokens.
     guard: set aside rollouts that correct what came before. truncate: keep no label after the first
-    wrong step. limit: most solutions or prompts to label. settings: what `run.json` holds.
+    wrong step. limit: most solutions or prompts to label. executor: as for `score`; actors write,
+    and answers are checked here. settings: what `run.json` holds.
     sampling: fields of `specs.generators.Policy`, such as max_tokens=256, temperature=0.7, seed=1.
 
     Raises `DataError` where a prompt has no reference, unless set_aside is a file for such records
@@ -159,9 +163,11 @@ def label(
     with Run.open(out, body, command="label", data=named(data), overwrite=overwrite) as run:
         search = isinstance(labeller, TreeSearch)
         records = _records(data, format, limit, aside_in(set_aside, out), by_prompt=search)
-        given = _opened(policy, sampling)
-        book_of = Ledger(Path(ledger or run.folder / "ledger.jsonl"))
-        with book_of as book, progress("rollouts", None) as show:
+        with (
+            _opened(executor, policy, sampling) as given,
+            Ledger(Path(ledger or run.folder / "ledger.jsonl")) as book,
+            progress("rollouts", None) as show,
+        ):
             rollouts = Rollouts(
                 generator=given.generator,
                 verifier=judge,
@@ -188,17 +194,20 @@ class _Given(NamedTuple):
     split: Callable[[str], tuple[str, ...]]
 
 
-def _opened(policy: str | Path | Policy | Generator, sampling: Mapping[str, Any]) -> _Given:
+@contextmanager
+def _opened(
+    executor: str, policy: str | Path | Policy | Generator, sampling: Mapping[str, Any]
+) -> Iterator[_Given]:
     if isinstance(policy, Policy):
         settings = dataclasses.replace(policy, **sampling)
-    elif isinstance(policy, (str, Path)):
-        settings = Policy(policy=str(policy), **sampling)
     else:
-        # A generator of one's own is known by its fingerprint.
-        settings = Policy(policy="", **sampling)
-        return _Given(policy, "", settings.sampling(), settings.splitter())
-    generator, name = settings.open()
-    return _Given(generator, name, settings.sampling(), settings.splitter())
+        word = str(policy) if isinstance(policy, (str, Path)) else ""
+        settings = Policy(policy=word, **sampling)
+    # A generator of one's own is known by its fingerprint.
+    make: Any = settings.open if settings.policy else lambda: (policy, "")
+    with spread(executor, lambda: make()[0]) as actors:
+        generator, name = make() if actors is None else (SpreadGenerator(actors), "")
+        yield _Given(generator, name, settings.sampling(), settings.splitter())
 
 
 def _labeller(how: str | Labeller) -> Labeller:

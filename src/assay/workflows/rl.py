@@ -193,7 +193,9 @@ def rl(
     """
     call = described("rl", **locals())
     from assay.rl.loop import optimise
+    from assay.training.parallel import refuse
 
+    refuse("assay rl")
     out, how, rewards = Path(out), settings_of(recipe, changes), _listed(reward)
     _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length, turns=turns)

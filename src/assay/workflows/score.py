@@ -4,8 +4,10 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +22,11 @@ from assay.specs.compute import dtype_of
 from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Score, Unscored
 from assay.workflows._data import Data, named
+from assay.workflows._executor import SpreadScorer, asked, spread
 from assay.workflows._folder import opened
 from assay.workflows._output import described, estimate_json
 
-__all__ = ["Scores", "identity", "in_parts", "load_scorer", "open_scorer", "score"]
+__all__ = ["Scores", "identity", "in_parts", "load_scorer", "open_scorer", "score", "scorer_at"]
 
 REASONS: Final = 5
 """Most frequent reasons shown of unscored responses."""
@@ -60,6 +63,16 @@ def open_scorer(
     return scorer_of(
         scorer, device=device, dtype=dtype, micro_tokens=micro_tokens, verifier=verifier
     )
+
+
+@contextmanager
+def scorer_at(
+    executor: str, scorer: str | Scorer, device: str, dtype: str | None, micro_tokens: int
+) -> Iterator[Scorer]:
+    """Open a word here, or in the actors of an executor (see `_executor.spread`)."""
+    make = partial(open_scorer, scorer, device, dtype, micro_tokens)
+    with spread(executor, make) as actors:
+        yield make() if actors is None else SpreadScorer(actors)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +126,7 @@ def score(
     dtype: str | None = "auto",
     device: str = "auto",
     chunk: int = 256,
+    executor: str = "local",
     overwrite: bool = False,
     settings: object = None,
 ) -> Scores:
@@ -122,8 +136,9 @@ def score(
     object. out: folder of the run, which then holds scores.jsonl and run.json, or a file by its
     ending .jsonl; a run that was stopped resumes where it was. texts: write the texts of prompts
     and responses as well, so that the file is a pool. set_aside: file for malformed rows; True is
-    one beside the scores. chunk: groups scored and written at once. settings: what `run.json`
-    holds; None is this call.
+    one beside the scores. chunk: groups scored and written at once. executor: "local", or
+    "ray" or "ray:ADDRESS" for a cluster (docs/explain/scale.md). settings: what `run.json` holds;
+    None is this call.
 
     Raises `DataError` where records hold no responses, `ConfigError` where `out` cannot be written
     or holds other scores.
@@ -137,28 +152,33 @@ def score(
     for path in filter(None, (file, bad)):
         check_file(path, inputs)
     given = data if isinstance(data, (str, Path)) else list(data)
-    with opened(folder, body, "score", data=named(data), overwrite=overwrite) as run:
-        asked = open_scorer(scorer, device, dtype, micro_tokens)
+    with (
+        opened(folder, body, "score", data=named(data), overwrite=overwrite) as run,
+        scorer_at(executor, scorer, device, dtype, micro_tokens) as by,
+    ):
         source = _Source(given, format, bad)
         if file is None:
-            return _result([*_rows(asked, source.groups(), chunk, texts)], source.malformed, None)
+            some = _rows(by, source.groups(), chunk, texts)
+            rows = [*chain.from_iterable(part for _, part in some)]
+            return _result(rows, source.malformed, None)
         aside = bad is not None
-        of = identity(asked, given, format, dtype, device, set_aside=aside, texts=texts)
-        _write(asked, source.groups(), file if run is None else run.path(SCORES), of, chunk, texts)
+        of = identity(by, given, format, dtype, device, set_aside=aside, texts=texts)
+        _write(by, source.groups(), file if run is None else run.path(SCORES), of, chunk, texts)
     rows = [json.loads(line) for line in file.read_bytes().splitlines()]
     return _result(rows, source.malformed, file)
 
 
 def in_parts(
-    scorer: Scorer, groups: Sequence[Group], size: int = 256
+    scorer: Scorer, groups: Sequence[Group], size: int = 256, kept: Path | None = None
 ) -> list[list[Score | Unscored]]:
-    """Score groups some at a time, showing progress on standard error."""
+    """Score groups some at a time, showing progress on standard error. kept: journal of what actors
+    score."""
     from assay.console.progress import progress
 
     scores: list[list[Score | Unscored]] = []
     with progress("score", len(groups)) as show:
-        for start in range(0, len(groups), size):
-            scores += scorer.score(groups[start : start + size])
+        for _, some in asked(scorer, groups, size, kept):
+            scores += some
             show(len(scores), "")
     return scores
 
@@ -254,15 +274,22 @@ def _result(rows: Sequence[Mapping[str, Any]], set_aside: int, file: Path | None
 
 
 def _rows(
-    scorer: Scorer, groups: Iterator[Group], chunk: int, texts: bool, first: int = 0
-) -> Iterator[dict[str, Any]]:
-    """One row per response, some groups scored at a time. first: number of the first group."""
+    scorer: Scorer,
+    groups: Iterator[Group],
+    chunk: int,
+    texts: bool,
+    first: int = 0,
+    kept: Path | None = None,
+) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Yield one row per response, of some groups at a time, after how many groups there are by
+    then. first: number of the first group."""
     number = first
-    while some := list(islice(groups, chunk)):
-        for group, scores in zip(some, scorer.score(some), strict=True):
-            for j, one in enumerate(scores):
-                yield _row(group, number, j, one, texts)
+    for some, scores in asked(scorer, groups, chunk, kept):
+        rows = []
+        for group, row in zip(some, scores, strict=True):
+            rows += [_row(group, number, j, one, texts) for j, one in enumerate(row)]
             number += 1
+        yield number, rows
 
 
 def _write(
@@ -278,23 +305,22 @@ def _write(
 
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
-    note = part.with_name(f"{part.name}.json")
+    note, kept = part.with_name(f"{part.name}.json"), part.with_name(f"{part.name}.kept")
     counts: Counter[str] = Counter()
     done = _resume(part, note, counts, of)
     for _ in islice(groups, done):
         pass
     with part.open("ab") as file, progress("score", None, start=counts.total()) as show:
-        while some := list(islice(groups, chunk)):
-            rows = [*_rows(scorer, iter(some), chunk, texts, done)]
+        for total, rows in _rows(scorer, groups, chunk, texts, done, kept):
             counts.update(row.get("unscored", "") for row in rows)
-            done += len(some)
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
             file.flush()
-            known = {"of": of, "groups": done, "bytes": file.tell(), "counts": counts}
+            known = {"of": of, "groups": total, "bytes": file.tell(), "counts": counts}
             write_atomic(note, json.dumps(known))
             show(counts.total(), f"{counts.total() - counts['']} unscored")
     part.replace(out)
-    note.unlink(missing_ok=True)
+    for left in (note, kept):
+        left.unlink(missing_ok=True)
 
 
 def _resume(part: Path, note: Path, counts: Counter[str], of: Mapping[str, Any]) -> int:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.sides import Sides, sides
 from assay.errors import ConfigError, DataError
-from assay.runs.run import Run
 from assay.specs.compute import dtype_of
 from assay.types import Prompt, Record
-from assay.workflows._data import Data, aside_in, named
+from assay.workflows._data import Data, named
 from assay.workflows._output import described
+from assay.workflows._together import together
 from assay.workflows.train import HELD_OUT, training_settings
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def sft(
     fields of `training.settings.Settings`, where a record is a response. Others: as `assay sft
     --help` says.
 
-    The same call resumes a run that was killed, and loads a finished one. Raises `ConfigError` for
+    The same call resumes a run that was killed, and loads a finished one. Under torchrun all
+    processes train one policy, which the leader's result has. Raises `ConfigError` for
     contradictions, `DataError` where the data shows no good response.
     """
     # Before the imports below, which are locals, too.
@@ -103,22 +104,20 @@ def sft(
     _ready(template, join, device, threads)
     files = named(data, held_out)
     afresh = not resume
-    with Run.open(
-        out, body, command="sft", data=files, inputs=[policy], restart=afresh, overwrite=overwrite
-    ) as run:
-        aside = aside_in(set_aside, out)
+    opening: Any = {"data": files, "inputs": [policy], "restart": afresh, "overwrite": overwrite}
+    with together(device, out, body, set_aside, command="sft", **opening) as (world, run, aside):
         found = sides_shown(data, held_out, seed=how.seed, format=format, aside=aside)
-        precision = dtype_of(dtype) or "float32"
-        model, tokenizer, _ = open_policy(str(policy), dtype=precision, device=device, trains=True)
+        precision, where = dtype_of(dtype) or "float32", device if world.size == 1 else "cpu"
+        model, tokenizer, _ = open_policy(str(policy), dtype=precision, device=where, trains=True)
         layout = Layout(template=template, join=join, max_length=max_length)
 
         def fit(on: Sides[Record]) -> "FineTuned":
-            more = {"places": on.places, "about": on.about, "resume": resume}
+            more = {"places": on.places, "about": on.about, "resume": resume, "world": world}
             given: Any = {"layout": layout, "settings": how, "out": out, "held_out": on.held}
             return fine_tune(model, tokenizer, on.train, **given | more)
 
         done, found = found.fit(fit)
-        page = run.page(
+        page = run is not None and run.page(
             f"Fine-tuning of {out.name}",
             lambda: training_report(run.body, run.rows(), data=_counts(done, found.about)),
         )

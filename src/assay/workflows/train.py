@@ -18,8 +18,9 @@ from assay.specs.compute import dtype_of
 from assay.stats import summarise
 from assay.training.settings import Settings
 from assay.types import Group, Record, StepLabels
-from assay.workflows._data import Data, aside_in, named
+from assay.workflows._data import Data, named
 from assay.workflows._output import described
+from assay.workflows._together import together
 from assay.workflows.evaluate import measure, table
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ def train(
     settings: what `run.json` holds. training: fields of `training.settings.Settings`, such as
     epochs=2, learning_rate=1e-3, seed=1. Others: as `assay train --help` says.
 
-    The same call resumes a run that was killed, bit for bit, and loads a finished one. Raises
+    The same call resumes a run that was killed, bit for bit, and loads a finished one. Under
+    torchrun all processes train one model; the leader's result has it, evaluated. Raises
     `ConfigError` for contradictions, `DataError` where no record is left to train on.
     """
     # Before the imports below, which are locals, too.
@@ -152,16 +154,8 @@ def train(
     device = _ready(learned, implicit_beta, device, threads)
     files = named(data, held_out)
     afresh = not resume
-    with Run.open(
-        out,
-        body,
-        command="train",
-        data=files,
-        inputs=[backbone],
-        restart=afresh,
-        overwrite=overwrite,
-    ) as run:
-        aside = aside_in(set_aside, out)
+    opening: Any = {"data": files, "inputs": [backbone], "restart": afresh, "overwrite": overwrite}
+    with together(device, out, body, set_aside, command="train", **opening) as (world, run, aside):
         found = sides_for(learned, data, held_out, seed=how.seed, format=format, aside=aside)
         if told := last_steps_only(learned, found.train):
             print(f"note: {told}", file=sys.stderr)
@@ -176,15 +170,19 @@ def train(
             max_length=max_length,
             dtype=dtype_of(dtype) or "float32",
             seed=how.seed,
-        ).to(device)
+        )
+        if world.size == 1:
+            model = model.to(device)
 
         def fit(on: Sides[Record]) -> "Trained":
-            more: Any = {"places": on.places, "about": on.about, "resume": resume}
+            more: Any = {"places": on.places, "about": on.about, "resume": resume, "world": world}
             return loop.train(
                 model, on.train, loss=learned, settings=how, out=out, held_out=on.held, **more
             )
 
         trained, found = found.fit(fit)
+        if run is None:
+            return TrainingResult(out=out, trained=trained, held_out=found.held, evaluation=None)
         return _result(run, trained, found.held)
 
 

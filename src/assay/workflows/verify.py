@@ -9,10 +9,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from assay.cluster.actors import Actors
 from assay.data import io
 from assay.data.conversations import transcript
 from assay.data.records import prompts_of, single
@@ -31,6 +33,7 @@ from assay.verifiers.code.suites import Suite, suite_of
 from assay.verifiers.code.verifier import Code
 from assay.verifiers.kept import InOrder, Kept, key_of
 from assay.workflows._data import Data, aside_in, named, read
+from assay.workflows._executor import spread
 from assay.workflows._folder import opened
 from assay.workflows._output import described, estimate_json
 
@@ -50,6 +53,10 @@ Reached = Callable[[int, Verdict], None]
 """Takes the place of an item and its verdict as soon as there is one."""
 
 
+PART: Final = 32
+"""Items that an actor checks at once."""
+
+
 class Item(NamedTuple):
     """A response to check."""
 
@@ -59,6 +66,10 @@ class Item(NamedTuple):
     """Prompt and number of the response, for a reader to find it."""
     label: float | None
     """Label of the data, where it has one."""
+
+
+Check = Callable[[Verifier | Code | Ruled, Sequence[Item], Reached], None]
+"""Reaches a verdict on every item."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +165,7 @@ def verify(
     format: str | None = None,
     set_aside: str | Path | bool | None = None,
     name: str = "",
+    executor: str = "local",
     overwrite: bool = False,
     settings: object = None,
 ) -> Verdicts:
@@ -164,7 +176,8 @@ def verify(
     `Ruled` (rules, and instructions in `meta["instructions"]`). out: folder for verdicts.jsonl,
     report.html and run.json. write: file for the decided responses, labelled 1 or 0, to train on.
     limit: most responses to check. set_aside: file for malformed rows; True is set_aside.jsonl in
-    `out`. name: what decides, in words. settings: what `run.json` holds; None is this call.
+    `out`. name: what decides, in words. executor: as for `score`. settings: what `run.json`
+    holds; None is this call.
 
     What cannot be decided is undecided, with the reason, and never taken for wrong. Raises
     `DataError` where there is no response.
@@ -177,7 +190,10 @@ def verify(
     with opened(out, body, "verify", data=named(data), overwrite=overwrite) as run:
         items = items_of(_records(data, format, aside_in(set_aside, out)))[:limit]
         _check_items(items, judge, source)
-        verdicts = _kept(judge, items, None if run is None else run.folder / VERDICTS)
+        where = None if run is None else run.folder / VERDICTS
+        with spread(executor, lambda: judge) as actors:
+            check = _check if actors is None else partial(_spread, actors)
+            verdicts = _kept(judge, items, where, check)
         result = Verdicts(
             items=items,
             verdicts=verdicts,
@@ -256,7 +272,7 @@ def _records(data: Data, format: str | None, set_aside: Path | None) -> list[Rec
 
 
 def _kept(
-    judge: Verifier | Code | Ruled, items: Sequence[Item], where: Path | None
+    judge: Verifier | Code | Ruled, items: Sequence[Item], where: Path | None, check: Check
 ) -> list[Verdict]:
     """A verdict on every item, those in the file not reached again."""
     from assay.console.progress import progress
@@ -281,7 +297,7 @@ def _kept(
 
         try:
             with InOrder(keep) as reached:
-                _check(judge, [*todo.values()], reached)
+                check(judge, [*todo.values()], reached)
         except KeyboardInterrupt:
             count = sum(kept.get(key) is not None for key in keys)
             raise KeyboardInterrupt(_interrupted(where, count, len(keys))) from None
@@ -313,6 +329,22 @@ def _check(judge: Verifier | Code | Ruled, items: Sequence[Item], reached: Reach
             group = Group(prompt=item.prompt, responses=(item.response,))
             ((verdict,),) = asked.verdicts([group])
             reached(place, verdict)
+
+
+def _spread(
+    actors: Actors, _: Verifier | Code | Ruled, items: Sequence[Item], reached: Reached
+) -> None:
+    """Reach a verdict on every item by actors that each hold the verifier."""
+    parts = (items[start : start + PART] for start in range(0, len(items), PART))
+    for place, verdicts in actors.each(_verdicts, enumerate(parts)):
+        for index, verdict in enumerate(verdicts, place * PART):
+            reached(index, verdict)
+
+
+def _verdicts(judge: Verifier | Code | Ruled, items: Sequence[Item]) -> list[Verdict]:
+    found: dict[int, Verdict] = {}
+    _check(judge, items, found.__setitem__)
+    return [found[place] for place in range(len(items))]
 
 
 def _paired(

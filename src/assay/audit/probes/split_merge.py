@@ -40,5 +40,5 @@ class SplitMerge:
 
 def _cut(step: str, between: str) -> list[str]:
     """A step in two, after its first sentence."""
-    first, *rest = SENTENCES(step)
-    return [first.rstrip() + between, "".join(rest)] if rest else [step]
+    parts = SENTENCES(step)
+    return [parts[0].rstrip() + between, "".join(parts[1:])] if len(parts) > 1 else [step]
