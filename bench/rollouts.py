@@ -97,9 +97,8 @@ def prefixes(arguments: argparse.Namespace, tokenizer: Any) -> list[Prefix]:
 
 
 def sides(
-    arguments: argparse.Namespace,
+    arguments: argparse.Namespace, model: Any, tokenizer: Any
 ) -> tuple[dict[str, Callable[[], Rollouts]], dict[str, int]]:
-    model, tokenizer = policy(arguments)
     starts = prefixes(arguments, tokenizer)
     engine = HuggingFace(model, tokenizer, layout=Layout(max_length=8192, join=""))
     engine.ends = (-1,)
@@ -158,7 +157,7 @@ def equal(found: Rollouts, expected: Rollouts) -> float:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    runs, sizes = sides(arguments)
+    runs, sizes = sides(arguments, *policy(arguments))
     seconds: dict[str, dict[str, list[float]]] = {name: {"cpu": [], "wall": []} for name in runs}
     rollouts: dict[str, Rollouts] = {}
     for round_ in range(arguments.rounds):

@@ -50,6 +50,7 @@ COMMANDS = {
     "runs": "list the runs under a folder, with a page that links to theirs",
     "models": "look at, check and fetch models",
     "worlds": "games whose reward is not what was meant: list them, play them",
+    "plan": "memory, time, disk and money of a job before anything runs",
     "doctor": "what works on this machine, and what would make the rest work",
 }
 

@@ -29,6 +29,7 @@ from assay.models.folder import (
     read_json,
 )
 from assay.models.generic import classifier_of
+from assay.models.room import check_room
 
 __all__ = [
     "fetch",
@@ -220,6 +221,8 @@ def load_network(
             " takes its place"
         )
     check_weights(home)
+    if tight := check_room(home, settings.get("dtype", "auto")):
+        say(tight)
     network, found = _from_pretrained(auto, home, config, settings)
     missing = sorted(k for k in found["missing_keys"] if not k.startswith(tuple(may_miss)))
     wrong = sorted(k[0] for k in found["mismatched_keys"] if not k[0].startswith(tuple(may_miss)))

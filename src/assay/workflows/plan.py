@@ -1,0 +1,355 @@
+"""Memory, time, disk and money of a job before anything runs.
+
+Parameters are counted on the meta device and the memory of a pass is traced
+(`training.footprint`); both are of the code that will run. Time is a throughput that the user has
+measured, or operations over a stated share of what the GPU's data sheet says: 2 operations per
+parameter and token forward, twice as many back (half of that for adapters, whose frozen weights
+need no gradient), once more forward where activations are recomputed, and 2 L D T for causal
+attention over T tokens. Writing is bound by memory: each token reads the weights and the keys and
+values of all rows that are written together.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from assay.components import did_you_mean
+from assay.errors import ConfigError
+from assay.models.gpus import GPUS, Gpu
+from assay.workflows._jobs import Job, Label, Rl, Score, Train
+
+if TYPE_CHECKING:
+    from assay.models.shapes import Counts
+    from assay.training.footprint import Footprint, Use
+
+__all__ = ["Job", "Label", "Part", "Plan", "Rl", "Score", "Train", "plan"]
+
+USABLE = 0.9
+"""Share of a GPU's memory that a job can have: the rest is CUDA's, the allocator's and NCCL's."""
+BYTES = {"float32": 4, "bfloat16": 2}
+LOGITS = 3 * 4 * 2**24
+"""Bytes of a policy's logits while log-probabilities are read (`models.log_probabilities`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of a job's time."""
+
+    what: str
+    tokens: float
+    """Tokens that are read or written, over all GPUs."""
+    seconds: float
+    """On all GPUs together."""
+    source: str
+    """Where the speed comes from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a job takes."""
+
+    job: Job
+    counts: "Counts"
+    memory: "Footprint"
+    """Of one GPU."""
+    others: float = 0.0
+    """Bytes of one GPU for a reference, a reward model, and keys and values of what is written."""
+    together: int = 1
+    """GPUs that hold one copy of the model."""
+    parts: tuple[Part, ...] = ()
+    disk: float = 0.0
+    """Bytes written."""
+    remedies: tuple[str, ...] = ()
+    """What would fit, where this does not."""
+
+    @property
+    def bytes(self) -> float:
+        """What one GPU holds at its peak."""
+        return self.memory.total + self.others
+
+    @property
+    def room(self) -> float:
+        """What one GPU has for it."""
+        return USABLE * _gpu(self.job).memory
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits."""
+        return self.bytes <= self.room
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours times GPUs."""
+        return sum(part.seconds for part in self.parts) * self.job.gpus / 3600
+
+    def __str__(self) -> str:
+        """All of it in lines."""
+        return "\n".join(_lines(self))
+
+
+def plan(job: Job) -> Plan:
+    """Plan a job: what each GPU holds, how long it takes, what it writes and costs.
+
+    Raises `ConfigError` for a GPU or shape that there is none of, numbers that are none of a job,
+    and an architecture whose passes cannot be traced.
+    """
+    from assay.models.shapes import config_of, counts_of
+
+    _check(job)
+    config = config_of(job.model)
+    counts = counts_of(config)
+    if isinstance(job, Train):
+        return _train(job, config, counts)
+    if isinstance(job, (Score, Label)):
+        return _infer(job, config, counts)
+    raise ConfigError(f"{type(job).__name__} is no job; there is Train, Score, Label, Rl")
+
+
+def _check(job: Job) -> None:
+    for name in ("gpus", "micro_tokens", "utilisation"):
+        if not getattr(job, name) > 0:
+            raise ConfigError(f"{name} is {getattr(job, name)}; it must be above 0")
+    numbers = ("records", "prompt", "response", "responses", "steps", "rollouts", "epochs")
+    for name in (*numbers, "rl_steps", "tokens_per_second", "price", "bandwidth"):
+        value = getattr(job, name, None)
+        if value is not None and not value > 0:
+            raise ConfigError(f"{name} is {value}; it must be above 0")
+    _gpu(job)
+
+
+def _gpu(job: Job) -> Gpu:
+    if job.gpu not in GPUS:
+        raise ConfigError(
+            f"no GPU is called {job.gpu!r}{did_you_mean(job.gpu, GPUS)}; there is {', '.join(GPUS)}"
+        )
+    return GPUS[job.gpu]
+
+
+def _use(job: Job, *, trains: bool, ranks: int = 1) -> "Use":
+    from assay.training.footprint import Use
+
+    names = ("autocast", "bf16_update", "gradient_checkpointing", "lora") if trains else ()
+    group = _unique(job)
+    return Use(
+        trains=trains,
+        dtype=job.dtype,
+        # A record is not cut: it is one pass where it is longer than a pass may be.
+        tokens=max(job.micro_tokens, group) if trains else job.micro_tokens,
+        length=_length(job),
+        ranks=ranks,
+        **{name: getattr(job, name) for name in names},
+    )
+
+
+def _length(job: Any) -> int:
+    return int(job.prompt + job.response)
+
+
+def _unique(job: Any) -> int:
+    """Tokens of a record, a shared prompt counted once where it is computed once."""
+    if isinstance(job, Train) and job.gpus > 1:
+        # Weights in parts are not shared over (`training.sharding`).
+        return job.responses * _length(job)
+    return int(job.prompt + getattr(job, "responses", 1) * job.response)
+
+
+def _operations(counts: "Counts", length: float) -> float:
+    """Operations of a token forward, in a sequence of some length."""
+    return 2 * counts.products + 2 * counts.layers * counts.width * length
+
+
+def _pass(
+    job: Job, counts: "Counts", what: str, tokens: float, length: float, times: float = 1.0
+) -> Part:
+    """The time of reading tokens; times: passes forward that it is worth."""
+    low = job.dtype == "bfloat16" or getattr(job, "autocast", False)
+    peak = _gpu(job).bf16 if low else _gpu(job).fp32
+    if job.tokens_per_second is not None and what in ("training", "scoring"):
+        speed, source = job.tokens_per_second, f"{job.tokens_per_second:,.0f} tokens/s a GPU, given"
+    else:
+        speed = peak * job.utilisation / (times * _operations(counts, length))
+        source = (
+            f"{speed:,.0f} tokens/s a GPU, from {job.utilisation:.0%} of {job.gpu}'s"
+            f" {peak / 1e12:,.0f} TFLOP/s, assumed"
+        )
+    return Part(what=what, tokens=tokens, seconds=tokens / speed / job.gpus, source=source)
+
+
+def _writing(job: Label | Rl, counts: "Counts", tokens: float, rows: float, together: int) -> Part:
+    """The time of writing tokens; rows: responses under way at once, per GPU of a copy."""
+    gpu, size = _gpu(job), BYTES[job.dtype]
+    kept = rows * (job.prompt + job.response / 2) * counts.kept * size
+    read = (counts.products + counts.head) * size / together + kept
+    step = max(
+        read / (gpu.bandwidth * job.bandwidth),
+        rows * _operations(counts, job.prompt) / (gpu.bf16 * job.utilisation),
+    )
+    speed = rows / step
+    source = (
+        f"{speed:,.0f} tokens/s a GPU with {rows:,.0f} rows on each, from {job.bandwidth:.0%} of"
+        f" {job.gpu}'s {gpu.bandwidth / 1e12:.2f} TB/s, assumed"
+    )
+    return Part(what="writing", tokens=tokens, seconds=tokens / speed / job.gpus, source=source)
+
+
+def _train(job: Train, config: Any, counts: "Counts") -> Plan:
+    from assay.training.footprint import footprint
+
+    memory = footprint(config, _use(job, trains=True, ranks=job.gpus))
+    times = (2.0 if job.lora else 3.0) + job.gradient_checkpointing
+    steps = job.rl_steps if isinstance(job, Rl) else 1
+    tokens = job.records * job.epochs * _unique(job) * steps
+    parts = [_pass(job, counts, "training", tokens, _length(job), times)]
+    others = 0.0
+    if isinstance(job, Rl):
+        others, more = _rl(job, counts, memory)
+        parts = [*more, *parts]
+    # Weights and state of the last checkpoint, the best weights, and the model.
+    whole = job.gpus * (memory.weights + memory.gradients + memory.optimiser)
+    found = Plan(
+        job=job,
+        counts=counts,
+        memory=memory,
+        others=others,
+        together=job.gpus,
+        parts=tuple(parts),
+        disk=whole + job.gpus * memory.weights,
+    )
+    return found if found.fits else replace(found, remedies=tuple(_for_training(job, config)))
+
+
+def _rl(job: Rl, counts: "Counts", memory: "Footprint") -> tuple[float, list[Part]]:
+    """What a policy's training holds beside its own, and the time of what comes before a step."""
+    from assay.models.shapes import config_of, counts_of
+
+    responses = job.records * job.responses
+    written = job.rl_steps * responses * job.response
+    rows = max(1.0, responses / job.gpus)
+    kept = rows * _length(job) * counts.kept * BYTES[job.dtype]
+    read = job.rl_steps * job.records * _unique(job)
+    parts = [_writing(job, counts, written, rows, 1)]
+    parts.append(_pass(job, counts, "reading under policy and reference", 2 * read, _length(job)))
+    # Keys and values go before a pass begins. A policy has a head of its own.
+    held = max(0.0, kept + LOGITS - memory.activations) + counts.head * BYTES[job.dtype] / job.gpus
+    held += 0.0 if job.lora else memory.weights
+    if job.reward is not None:
+        reward = counts_of(config_of(job.reward))
+        held += reward.parameters * BYTES[job.dtype] / job.gpus
+        parts.append(_pass(job, reward, "rewards", read, _length(job)))
+    return held, parts
+
+
+def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
+    """Copies of the model on as few GPUs each as hold it, side by side."""
+    from assay.training.footprint import footprint
+
+    whole = footprint(config, _use(job, trains=False))
+    room, size = USABLE * _gpu(job).memory, BYTES[job.dtype]
+    writes = isinstance(job, Label)
+    a_row = _length(job) * counts.kept * size if writes else 0
+    own = whole.weights + (counts.head * size if writes else 0)
+    # At least 16 rows, or writing reads the weights for almost nothing.
+    needed = own + whole.activations + 16 * a_row
+    together = 2 ** max(0, math.ceil(math.log2(needed / room)))
+    memory = replace(whole, weights=own / together, activations=whole.activations / together)
+    if together > job.gpus:
+        remedies = _for_inference(job, needed, together)
+        memory = replace(memory, weights=own / job.gpus, activations=whole.activations / job.gpus)
+        return Plan(
+            job=job,
+            counts=counts,
+            memory=memory,
+            together=job.gpus,
+            remedies=tuple(remedies),
+            others=16 * a_row / job.gpus,
+        )
+    if isinstance(job, Score):
+        tokens = job.records * _unique(job)
+        parts = [_pass(job, counts, "scoring", tokens, _length(job))]
+        return Plan(
+            job=job,
+            counts=counts,
+            memory=memory,
+            together=together,
+            parts=tuple(parts),
+            disk=job.records * job.responses * 150,
+        )
+    rows = min(1024.0, (room - memory.total) * together / a_row) / together
+    made = job.records * (job.steps - 1) * job.rollouts
+    written = made * job.response / 2
+    parts = [
+        _pass(job, counts, "reading prefixes, each once", job.records * _length(job), _length(job)),
+        _writing(job, counts, written, rows, together),
+    ]
+    return Plan(
+        job=job,
+        counts=counts,
+        memory=memory,
+        together=together,
+        parts=tuple(parts),
+        others=rows * a_row,
+        disk=written * 5,
+    )
+
+
+def _for_training(job: Train, config: Any) -> Iterator[str]:
+    """What would fit, one change at a time and two together, with what it takes."""
+    from assay.training.footprint import footprint
+
+    ranks = [job.gpus * 2**k for k in range(1, 8)]
+    more = [(f"--gpus {n}", {"gpus": n}) for n in ranks]
+    ways: list[tuple[str, dict[str, Any]]] = [
+        ("--gradient-checkpointing", {"gradient_checkpointing": True}),
+        (f"--micro-tokens {job.micro_tokens // 4}", {"micro_tokens": job.micro_tokens // 4}),
+        ("--dtype bfloat16", {"dtype": "bfloat16"}),
+        ("--bf16-update stochastic", {"dtype": "bfloat16", "bf16_update": "stochastic"}),
+        ("--lora 16", {"lora": 16}),
+        ("--lora 16 --gradient-checkpointing", {"lora": 16, "gradient_checkpointing": True}),
+    ]
+    several = False
+    for words, change in [*ways, *more]:
+        tried = replace(job, **change)
+        if tried == job or ("gpus" in change and several):
+            continue
+        memory = footprint(config, _use(tried, trains=True, ranks=tried.gpus))
+        if memory.total <= USABLE * _gpu(job).memory:
+            several |= "gpus" in change
+            yield f"{words}: {memory.total / 1e9:,.1f} GB a GPU"
+
+
+def _for_inference(job: Job, needed: float, together: int) -> Iterator[str]:
+    yield f"--gpus {together}: a copy on {together}, {needed / together / 1e9:,.1f} GB each"
+    for name, gpu in GPUS.items():
+        if needed <= USABLE * gpu.memory * job.gpus and name != job.gpu:
+            yield f"--gpu {name}: {gpu.memory / 1e9:.0f} GB each"
+
+
+def _lines(found: Plan) -> Iterator[str]:
+    job, counts, memory = found.job, found.counts, found.memory
+    yield (
+        f"{job.model}: {counts.parameters / 1e9:,.2f} billion parameters, {counts.layers} layers,"
+        f" width {counts.width}; {job.dtype}, on {job.gpus} x {job.gpu}"
+    )
+    copies = job.gpus // found.together
+    if not isinstance(job, Train) and found.fits:
+        yield f"{copies} copies of the model, on {found.together} GPU each"
+    yield f"memory a GPU: {found.bytes / 1e9:,.1f} GB of {found.room / 1e9:,.1f} usable" + (
+        "" if found.fits else ", DOES NOT FIT"
+    )
+    for name, size in (*vars(memory).items(), ("others", found.others)):
+        if size:
+            yield f"  {name:<12}{size / 1e9:10,.2f} GB"
+    if not found.fits:
+        yield "what would fit:" if found.remedies else "nothing that was tried fits"
+        yield from (f"  {remedy}" for remedy in found.remedies)
+        return
+    if isinstance(job, Rl) and job.gpus > 1:
+        yield "`assay rl` runs in one process: this is what a trainer on several GPUs would take"
+    for part in found.parts:
+        hours = part.seconds / 3600
+        yield f"{part.what}: {part.tokens:,.0f} tokens, {hours:,.2f} h ({part.source})"
+    yield f"disk: {found.disk / 1e9:,.1f} GB"
+    price = job.price
+    cost = "not known without --price" if price is None else f"{found.gpu_hours * price:,.2f}"
+    yield f"GPU hours: {found.gpu_hours:,.1f}; money: {cost}"

@@ -1,0 +1,120 @@
+"""Plans by hand: time, money, what fits and what would."""
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from assay import cli
+from assay.cli.plan import COMMANDS
+from assay.errors import ConfigError
+from assay.workflows.plan import Job, Label, Plan, Rl, Score, Train, plan
+
+SMALL = Train(model="135m", dtype="float32", micro_tokens=512, prompt=64, response=64)
+
+
+def test_time_and_money_of_a_measured_speed() -> None:
+    job = replace(SMALL, records=1_000_000, gpus=4, tokens_per_second=10_000.0, price=3.0)
+    found = plan(job)
+    # A pair is twice 64 + 64 tokens: where weights are cut among GPUs a prompt is read twice.
+    (part,) = found.parts
+    assert part.tokens == 256e6
+    assert part.seconds == pytest.approx(256e6 / 40_000)
+    assert found.gpu_hours * 3.0 == pytest.approx(256e6 / 10_000 / 3600 * 3)
+    assert "money: 21.33" in str(found)
+    (alone,) = plan(replace(job, gpus=1)).parts
+    assert alone.tokens == 192e6
+    assert "given" in part.source
+
+
+def test_time_of_an_assumed_share_of_the_peak() -> None:
+    (part,) = plan(replace(SMALL, records=1000, gpu="a100-80", utilisation=0.5)).parts
+    products = 30 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536 + 2 * 576) + 2 * 576
+    operations = 3 * (2 * products + 2 * 30 * 576 * 128)
+    assert part.seconds == pytest.approx(192_000 * operations / (19.5e12 * 0.5))
+    assert "assumed" in part.source
+    (again,) = plan(replace(SMALL, records=1000, gradient_checkpointing=True)).parts
+    (once,) = plan(replace(SMALL, records=1000)).parts
+    assert again.seconds == pytest.approx(once.seconds * 4 / 3)
+
+
+def test_money_is_unknown_without_a_price() -> None:
+    assert "money: not known without --price" in str(plan(SMALL))
+
+
+def test_what_does_not_fit_says_what_would_and_it_does() -> None:
+    job = Train(model="8b", gpu="4090", micro_tokens=4096, prompt=256, response=256)
+    found = plan(job)
+    assert not found.fits
+    assert found.remedies
+    assert any("--lora" in remedy for remedy in found.remedies)
+    for remedy in found.remedies:
+        words = shlex.split(remedy.partition(":")[0])
+        changed = {"gpus": int(words[1])} if words[0] == "--gpus" else {}
+        if "--lora" in words:
+            changed["lora"] = int(words[words.index("--lora") + 1])
+        changed |= {"gradient_checkpointing": True} if "--gradient-checkpointing" in words else {}
+        assert plan(replace(job, **changed)).fits, remedy  # type: ignore[arg-type]
+
+
+def test_copies_are_on_as_few_gpus_as_hold_one() -> None:
+    one = plan(Score(model="8b", gpus=8))
+    assert (one.together, one.fits) == (1, True)
+    large = plan(Score(model="70b", gpus=8, tokens_per_second=1000.0, records=1000))
+    assert (large.together, large.fits) == (2, True)
+    assert large.parts[0].seconds == pytest.approx(1000 * 1024 / 8000)
+    none = plan(Score(model="70b", gpus=1))
+    assert not none.fits
+    assert not none.parts
+    assert any(remedy.startswith("--gpus 2") for remedy in none.remedies)
+
+
+def test_rollouts_are_counted_and_written_as_memory_lets() -> None:
+    job = Label(model="1b", records=100, steps=5, rollouts=4.0, response=200)
+    reading, writing = plan(job).parts
+    assert reading.tokens == 100 * 456
+    assert writing.tokens == 100 * 4 * 4 * 100
+    # Twice the bandwidth is half the time, as long as no peak is in the way.
+    fast = plan(replace(job, bandwidth=job.bandwidth / 2)).parts[1]
+    assert fast.seconds > writing.seconds * 1.5
+
+
+def test_a_policys_reference_and_reward_are_held_beside_it() -> None:
+    job = Rl(model="1b", gradient_checkpointing=True)
+    alone, judged = plan(job), plan(replace(job, reward="8b"))
+    assert judged.others - alone.others == pytest.approx(2 * 7_504_928_768, rel=1e-6)
+    assert alone.others - plan(replace(job, lora=8)).others > 2 * 1.2e9
+    assert [part.what for part in judged.parts][-2:] == ["rewards", "training"]
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        (Score(gpu="h10"), "did you mean h100"),
+        (Score(gpus=0), "gpus is 0"),
+        (Train(model="9t"), "neither a folder nor a shape"),
+        (replace(SMALL, price=-1.0), "price is -1"),
+        (Job(), "there is Train"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(job: Job, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        plan(job)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_commands_print_a_plan(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["plan", name, "--model", "135m", "--micro-tokens", "1024"])
+    assert "memory a GPU" in capsys.readouterr().out
+
+
+def test_the_command_fails_where_nothing_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["plan", "score", "--model", "70b"])
+    assert stop.value.code == 2
+    assert "what would fit" in capsys.readouterr().out
+
+
+def test_a_plan_is_a_value() -> None:
+    assert isinstance(plan(SMALL), Plan)
+    assert plan(SMALL) == plan(SMALL)
