@@ -5,15 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, groupby
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from assay.audit.asking import Asked, Said
 from assay.audit.findings import CASES, Case, Finding, unit_of
 from assay.audit.probe import Area
 from assay.audit.subjects import Item
 from assay.evaluation.judges.findings import Bias, bias
 from assay.stats import proportion
-from assay.stats.regression import least_squares
+from assay.stats.regression import one_sample
 from assay.types import Group, Score
 
 __all__ = ["from_bias", "groups_of", "moved", "withstood"]
@@ -94,9 +92,8 @@ def moved(
     rows = list(_rows(items, three, unit.value))
     keys = [row.item.key for row in rows]
     noise = [abs(row.again - row.was) for row in rows]
-    (found,) = least_squares(
+    found = one_sample(
         [row.move - floor for row, floor in zip(rows, noise, strict=True)],
-        np.ones((len(rows), 1)),
         clusters=keys,
         step=smallest,
         unscored=len(three[0]) - len(rows),

@@ -22,7 +22,7 @@ from assay.runs.settings import finite
 from assay.stats import Estimate
 from assay.stats.discovery import benjamini_hochberg
 from assay.stats.intervals import Array, cluster_ids
-from assay.stats.regression import Coefficient, least_squares
+from assay.stats.regression import Coefficient, one_sample
 from assay.stats.tolerated import share_beyond
 from assay.types import Score
 
@@ -249,11 +249,8 @@ def _shift(
     keys = [asked.items[one.item].key for one in answers]
     values = _values(answers, unit)
     due = -smallest if expects == "lower" else 0.0
-    ones = np.ones((len(values), 1))
     # No error is less than that of one more prompt that shifts by what matters.
-    (found,) = least_squares(
-        values - due, ones, clusters=keys, step=smallest, confidence=level, unscored=lost
-    )
+    found = one_sample(values - due, clusters=keys, step=smallest, confidence=level, unscored=lost)
     p = found.p_value
     if expects != "unchanged" and not math.isnan(p):
         p = p / 2 if found.estimate.value > 0 else 1 - p / 2

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-import numpy as np
-
 from assay.audit.direct import from_bias, withstood
 from assay.audit.findings import Finding
 from assay.data.records import cluster_key
@@ -14,7 +12,7 @@ from assay.evaluation.judges.pairs import outcome, pairs_of
 from assay.evaluation.judges.probes import PROBES, Probe
 from assay.protocols import Judge
 from assay.questions import Comparison
-from assay.stats.regression import least_squares
+from assay.stats.regression import one_sample
 from assay.types import Group, Unscored
 
 __all__ = ["ASKED", "judged"]
@@ -39,7 +37,9 @@ def judged(
     """
     said = judge.compare(pairs)
     table = pairs_of(pairs, said, own)
-    keys = [cluster_key(p) for p, one in zip(pairs, said, strict=True) if not _lost(one)]
+    keys = [
+        cluster_key(p) for p, one in zip(pairs, said, strict=True) if not isinstance(one, Unscored)
+    ]
     same = outcome(table.sides[table.both])
     kept = [key for key, both in zip(keys, table.both, strict=True) if both]
     held = withstood([float(x) for x in same[:, 0] == same[:, 1]], kept)
@@ -48,10 +48,6 @@ def judged(
     found += [from_bias(row) for row in features if row.name == "self/own"]
     found.append(_itself(judge, pairs))
     return found + [from_bias(row) for row in probes.pairs(judge, pairs, texts, SMALLEST)]
-
-
-def _lost(said: Comparison | Unscored) -> bool:
-    return isinstance(said, Unscored)
 
 
 def _itself(judge: Judge, pairs: Sequence[Group]) -> Finding:
@@ -63,13 +59,7 @@ def _itself(judge: Judge, pairs: Sequence[Group]) -> Finding:
         if isinstance(said, Comparison)
     ]
     values, keys = [x for x, _ in rows], [key for _, key in rows]
-    (found,) = least_squares(
-        values,
-        np.ones((len(rows), 1)),
-        clusters=keys,
-        step=1.0,
-        unscored=len(pairs) - len(rows),
-    )
+    found = one_sample(values, clusters=keys, unscored=len(pairs) - len(rows))
     meaning = "a response against itself: distance of the verdict from a tie"
     row = bias("position/identical", meaning, found, SMALLEST, within=1.0)
     return from_bias(row, held=withstood([1 - x for x in values], keys))
