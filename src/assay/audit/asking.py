@@ -7,7 +7,7 @@ text once: what they share, which is most of it, is computed once.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from assay.audit.probe import Probe, Subject, Variant, drawn
+from assay.audit.probe import Labelled, Probe, Subject, Variant, drawn
 from assay.audit.subjects import Item, subjects_of
 from assay.protocols import Scorer
 from assay.types import Group, Prompt, Response, Score, Unscored
@@ -49,6 +49,23 @@ class Asked:
     """By probe."""
     inapplicable: Mapping[str, int]
     """Subjects that a probe could not change, by probe."""
+
+    def keys(self, answers: Sequence[Answer]) -> list[str]:
+        """Return what each answer is resampled with."""
+        return [self.items[one.item].key for one in answers]
+
+    def scored(self, item: int) -> list[tuple[Labelled, Score]]:
+        """Return those of an item's own responses that have a score."""
+        pairs = zip(self.items[item].responses, self.base[item], strict=True)
+        return [(one, score) for one, score in pairs if isinstance(score, Score)]
+
+    def all_scored(self) -> list[tuple[str, Labelled, Score]]:
+        """Return those of all items, each with what it is resampled with."""
+        return [
+            (item.key, one, score)
+            for item, own in zip(self.items, map(self.scored, range(len(self.items))), strict=True)
+            for one, score in own
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

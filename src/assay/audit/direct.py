@@ -6,7 +6,7 @@ from itertools import combinations, groupby
 from typing import Any, Final, NamedTuple
 
 from assay.audit.asking import Asked, Said
-from assay.audit.findings import CASES, Case, Finding, unit_of
+from assay.audit.findings import CASES, Case, Finding, unit_of, withstood
 from assay.audit.probe import Area
 from assay.audit.subjects import Item
 from assay.evaluation.judges.findings import Bias, bias
@@ -14,7 +14,7 @@ from assay.stats import proportion
 from assay.stats.regression import one_sample
 from assay.types import Group, Score
 
-__all__ = ["from_bias", "groups_of", "moved", "withstood"]
+__all__ = ["from_bias", "groups_of", "moved"]
 
 AREAS: Final[Mapping[str, Area]] = {
     "position": "questions",
@@ -133,11 +133,3 @@ def _flips(own: Sequence[_Row]) -> float | None:
     pairs = [(x, y) for x, y in combinations(own, 2) if x.was != y.was]
     flipped = [(x.was - y.was) * (x.now - y.now) < 0 for x, y in pairs]
     return sum(flipped) / len(flipped) if flipped else None
-
-
-def withstood(held: Sequence[float], keys: Sequence[str]) -> dict[str, float]:
-    """Return the mean of what each prompt withstood."""
-    by_prompt: dict[str, list[float]] = {}
-    for key, one in zip(keys, held, strict=True):
-        by_prompt.setdefault(key, []).append(float(one))
-    return {key: sum(row) / len(row) for key, row in by_prompt.items()}

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from assay.audit.direct import from_bias, withstood
-from assay.audit.findings import Finding
+from assay.audit.direct import from_bias
+from assay.audit.findings import Finding, withstood
 from assay.data.records import cluster_key
 from assay.evaluation.judges import position, probes, style
 from assay.evaluation.judges.findings import bias

@@ -186,7 +186,7 @@ def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, 
                 due = truth[one.probe]
                 inside = [
                     e.low <= due[text] / noisy.unit.value <= e.high
-                    for text, e in _by_text(one).items()
+                    for text, e in one.by_text.items()
                 ]
                 covered.append((i, float(all(inside))))
         fails = _fails(noisy)
@@ -203,15 +203,10 @@ def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, 
     }
 
 
-def _by_text(one: Finding) -> Mapping[str, Estimate]:
-    """The effects whose intervals hold all at once."""
-    return one.texts or {one.text: one.effect}
-
-
 def _effects(found: Probed) -> dict[str, dict[str, float]]:
     """The mean shifts by probe and text, in the reward's own unit."""
     return {
-        one.probe: {text: e.value * found.unit.value for text, e in _by_text(one).items()}
+        one.probe: {text: e.value * found.unit.value for text, e in one.by_text.items()}
         for one in found.findings
     }
 

@@ -123,7 +123,7 @@ def _empty(card: Card) -> list[Block]:
     found = []
     for one in card.findings:
         if one.area == "empty" and one.expects == "last":
-            found += list((one.texts or {one.text: one.effect}).items())
+            found += list(one.by_text.items())
     found.sort(key=lambda item: -item[1].value)
     rows = [[_visible(text), f"{e.value:.2f}", bracket(e, ".2f"), e.n] for text, e in found]
     some = sum(e.value > TOLERATED for _, e in found)

@@ -237,10 +237,9 @@ def _quality(
 def _ranked(probed: Probed) -> Report | str:
     """How often a right response is scored above a wrong one, of all prompts' responses."""
     rows = [
-        (score.value, float(len(one.response.text)), one.right, item.key)
-        for item, row in zip(probed.asked.items, probed.asked.base, strict=True)
-        for one, score in zip(item.responses, row, strict=True)
-        if one.right is not None and isinstance(score, Score)
+        (score.value, float(len(one.response.text)), one.right, key)
+        for key, one, score in probed.asked.all_scored()
+        if one.right is not None
     ]
     if len({right for *_, right, _ in rows}) < 2:
         return UNTOLD
