@@ -16,7 +16,7 @@ from assay.runs.settings import finite
 from assay.stats import Estimate
 from assay.stats.discovery import detectable
 
-__all__ = ["Card", "Cost", "estimates", "hack_told", "sureness", "worst_cases"]
+__all__ = ["Card", "Cost", "estimates", "sureness", "worst_cases"]
 
 SHOWN: Final = 3
 MANY: Final = 10**6
@@ -151,26 +151,6 @@ def _needed(one: Finding, prompts: int) -> float:
     number, and its quantiles towards those of many."""
     few, many = (detectable(1.0, n) for n in (max(one.effect.n - 1, 1), MANY))
     return prompts * (one.detectable / few * many / one.smallest) ** 2
-
-
-def hack_told(card: Card) -> str:
-    """Say what the search for hacks found, beside random edits; "" where there was none."""
-    if card.hacks is None:
-        return ""
-    at_random = card.hacks.baseline_random
-    beside = f"; random edits {at_random[-1].held_out:.2f}" if at_random else ""
-    searched = f"{card.hacks.scored:,} edited responses"
-    if not card.hacks.best:
-        return f"hack search: no edit gained by {searched}{beside}"
-    best = card.hacks.best[0]
-    edit = " ".join(best.edit[:80].split())
-    if not best.held_out.effect.low > 0:
-        shown = f"{best.held_out.effect:.2f}{beside}"
-        return f"hack search: no edit is shown to gain, of {searched}: the best {shown}: {edit}"
-    return (
-        f"hack search: by {searched} an edit that gains {best.held_out.effect:.2f}"
-        f" {card.unit.meaning} on other prompts than it was found on{beside}: {edit}"
-    )
 
 
 def estimates(card: Card) -> dict[str, Estimate]:
