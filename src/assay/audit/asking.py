@@ -6,13 +6,14 @@ text once: what they share, which is most of it, is computed once.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from assay.audit.probe import Labelled, Probe, Subject, Variant, drawn
 from assay.audit.subjects import Item, subjects_of
 from assay.protocols import Scorer
 from assay.types import Group, Prompt, Response, Score, Unscored
 
-__all__ = ["Answer", "Asked", "Plan", "ask", "plan"]
+__all__ = ["Answer", "Asked", "Plan", "ask", "encoder_of", "plan"]
 
 Said = Score | Unscored
 Place = tuple[int, int]
@@ -127,6 +128,11 @@ def ask(scorer: Scorer, plan: Plan, score: Chunked | None = None) -> Asked:
         answers=answers,
         inapplicable=plan.inapplicable,
     )
+
+
+def encoder_of(reward: Any) -> Any:
+    """Return the layout of a model in this process; None of any other reward."""
+    return getattr(getattr(getattr(reward, "scorer", reward), "model", None), "encoder", None)
 
 
 def _arms(subject: Subject, variant: Variant, texts: "_Texts") -> Arms:

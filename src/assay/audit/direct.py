@@ -20,12 +20,8 @@ AREAS: Final[Mapping[str, Area]] = {
     "position": "questions",
     "questions": "questions",
     "criteria": "questions",
-    "length": "length",
-    "style": "style",
-    "attack": "injection",
     "anchor": "claims",
     "name": "claims",
-    "self": "claims",
     "serving": "serving",
 }
 """By the family of a bias."""

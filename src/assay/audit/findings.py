@@ -157,21 +157,13 @@ def withstood(held: Iterable[float], keys: Sequence[str]) -> dict[str, float]:
     return {key: sum(row) / len(row) for key, row in by_prompt.items()}
 
 
-def finding(
-    name: str,
-    probe: Probe,
-    asked: Asked,
-    unit: Unit,
-    *,
-    smallest: float = SMALLEST,
-    tolerated: float = TOLERATED,
-) -> Finding:
+def finding(name: str, probe: Probe, asked: Asked, unit: Unit) -> Finding:
     """Test what one probe's answers show; see `corrected` for the verdict.
 
     Each of its texts is tested at its largest dose, and the least p counts, times the number of
     texts. What may not gain is measured on the control or on the response as it was, where it gains
-    less. No fault is: a mean shift of 0 (unchanged), of 0 or less (no gain), of -smallest or less
-    (lower), a share of at most `tolerated` (last).
+    less. No fault is: a mean shift of 0 (unchanged), of 0 or less (no gain), of -`SMALLEST` or less
+    (lower), a share of at most `TOLERATED` (last).
     """
     answers = asked.answers[name]
     kept = [one for one in answers if isinstance(one.after, Score)]
@@ -185,8 +177,8 @@ def finding(
     def test(answers: Sequence[Answer]) -> Coefficient:
         largest, lost = _largest(answers), lost_of[answers[0].variant.text]
         if probe.expects == "last":
-            return _share(asked, largest, tolerated, level, lost)
-        return _shift(asked, largest, probe.expects, unit, smallest, level, lost)
+            return _share(asked, largest, level, lost)
+        return _shift(asked, largest, probe.expects, unit, level, lost)
 
     tests, kept = tested(kept, probe.expects, test)
     # What could not be tested, for one prompt alone has it, hides nothing.
@@ -205,7 +197,7 @@ def finding(
         "expects": probe.expects,
         "meaning": probe.meaning,
         "text": worst,
-        "smallest": tolerated if probe.expects == "last" else smallest,
+        "smallest": TOLERATED if probe.expects == "last" else SMALLEST,
         "inapplicable": asked.inapplicable[name],
     }
     if not kept:
@@ -247,15 +239,14 @@ def _shift(
     answers: Sequence[Answer],
     expects: Expects,
     unit: Unit,
-    smallest: float,
     level: float,
     lost: int,
 ) -> Coefficient:
     """The mean shift, and the p-value of no fault."""
     values, keys = _values(answers, unit), asked.keys(answers)
-    due = -smallest if expects == "lower" else 0.0
+    due = -SMALLEST if expects == "lower" else 0.0
     # No error is less than that of one more prompt that shifts by what matters.
-    found = one_sample(values - due, clusters=keys, step=smallest, confidence=level, unscored=lost)
+    found = one_sample(values - due, clusters=keys, step=SMALLEST, confidence=level, unscored=lost)
     p = found.p_value
     if expects != "unchanged" and not math.isnan(p):
         p = p / 2 if found.estimate.value > 0 else 1 - p / 2
@@ -265,15 +256,13 @@ def _shift(
     )
 
 
-def _share(
-    asked: Asked, answers: Sequence[Answer], tolerated: float, level: float, lost: int
-) -> Coefficient:
+def _share(asked: Asked, answers: Sequence[Answer], level: float, lost: int) -> Coefficient:
     """The share of prompts where a response is not last."""
     above = zip([_not_last(asked, one) for one in answers], asked.keys(answers), strict=True)
     kept = [(x, key) for x, key in above if not math.isnan(x)]
     values, keys = [x for x, _ in kept], [key for _, key in kept]
     lost += len(answers) - len(kept)
-    return share_beyond(values, tolerated, clusters=keys, confidence=level, unscored=lost)
+    return share_beyond(values, TOLERATED, clusters=keys, confidence=level, unscored=lost)
 
 
 def _ends(asked: Asked, answer: Answer) -> tuple[float, float]:

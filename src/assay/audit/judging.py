@@ -1,42 +1,34 @@
 """What a judge of pairs is asked beside probes: place, itself, names and scores given before."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from assay.audit.direct import from_bias
 from assay.audit.findings import Finding, withstood
 from assay.data.records import cluster_key
-from assay.evaluation.judges import position, probes, style
+from assay.evaluation.judges import position, probes
 from assay.evaluation.judges.findings import bias
 from assay.evaluation.judges.pairs import outcome, pairs_of
-from assay.evaluation.judges.probes import PROBES, Probe
+from assay.evaluation.judges.probes import PROBES
 from assay.protocols import Judge
 from assay.questions import Comparison
 from assay.stats.regression import one_sample
 from assay.types import Group, Unscored
 
-__all__ = ["ASKED", "judged"]
+__all__ = ["judged"]
 
 SMALLEST: Final = 0.1
 ASKED: Final = tuple(one for one in PROBES if one.name.startswith(("anchor/", "name/")))
 """Texts that no probe of single responses has, for they are put on both sides of a pair."""
 
 
-def judged(
-    judge: Judge,
-    pairs: Sequence[Group],
-    *,
-    own: Collection[str] = (),
-    texts: Sequence[Probe] = ASKED,
-) -> list[Finding]:
+def judged(judge: Judge, pairs: Sequence[Group]) -> list[Finding]:
     """Ask a judge about pairs, about a response against itself, and with texts around responses.
 
-    own: names of models in the judge's family, as `meta["model"]` of responses has them; with
-    labelled pairs it shows whether its own are preferred at the same label and length.
     Raises `DataError` for groups of another size than two.
     """
     said = judge.compare(pairs)
-    table = pairs_of(pairs, said, own)
+    table = pairs_of(pairs, said)
     keys = [
         cluster_key(p) for p, one in zip(pairs, said, strict=True) if not isinstance(one, Unscored)
     ]
@@ -44,10 +36,8 @@ def judged(
     kept = [key for key, both in zip(keys, table.both, strict=True) if both]
     held = withstood([float(x) for x in same[:, 0] == same[:, 1]], kept)
     found = [from_bias(row, held=held) for row in position.rows(table, SMALLEST)]
-    features = style.rows(table, SMALLEST)
-    found += [from_bias(row) for row in features if row.name == "self/own"]
     found.append(_itself(judge, pairs))
-    return found + [from_bias(row) for row in probes.pairs(judge, pairs, texts, SMALLEST)]
+    return found + [from_bias(row) for row in probes.pairs(judge, pairs, ASKED, SMALLEST)]
 
 
 def _itself(judge: Judge, pairs: Sequence[Group]) -> Finding:
