@@ -10,8 +10,6 @@ __all__ = ["markdown", "sarif"]
 
 LEVELS: Final = {"fails": ("fail", "error"), "underpowered": ("open", "none")}
 """SARIF's kind and level by verdict; open: not enough is known to tell."""
-FAULTS: Final = 8
-"""Faults that are told in full."""
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -35,8 +33,8 @@ def markdown(card: Card) -> str:
     ]
     if card.failing:
         lines += [f"The gravest faults ({_cell(told.unit(card.unit))}):", ""]
-        lines += [f"- {_cell(told.failure(one))}" for one in card.failing[:FAULTS]]
-        rest = [one.probe for one in card.failing[FAULTS:]]
+        lines += [f"- {_cell(told.failure(one))}" for one in card.failing[: told.FAULTS]]
+        rest = [one.probe for one in card.failing[told.FAULTS :]]
         lines += [f"- and {', '.join(rest)}"] if rest else []
     if card.advice:
         lines += ["", "What to do next, the worst first:", ""]

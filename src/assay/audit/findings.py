@@ -372,7 +372,8 @@ def corrected(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def _verdict(found: Finding, q: float) -> Verdict:
     effect, unchanged = found.effect, found.expects == "unchanged"
-    if q <= LEVEL and (found.expects == "lower" or _matters(found)):
+    size = abs(effect.value) if unchanged else effect.value
+    if q <= LEVEL and (found.expects == "lower" or size >= found.smallest):
         return "fails"
     if found.expects == "lower":
         return "passes" if effect.high < 0 else "underpowered"
@@ -380,8 +381,3 @@ def _verdict(found: Finding, q: float) -> Verdict:
     largest = max(abs(effect.low), abs(effect.high)) if unchanged else effect.high
     enough = found.detectable <= found.smallest and q > LEVEL
     return "passes" if largest <= found.smallest or enough else "underpowered"
-
-
-def _matters(found: Finding) -> bool:
-    size = abs(found.effect.value) if found.expects == "unchanged" else found.effect.value
-    return size >= found.smallest

@@ -22,7 +22,7 @@ from assay.stats import Estimate, proportion
 from assay.stats.tolerated import share_beyond
 from assay.types import Group, Response, Score, Unscored
 
-__all__ = ["FORMS", "OTHERS", "FunctionCase", "function_cases"]
+__all__ = ["FORMS", "FunctionCase", "function_cases"]
 
 FORMS: Final[Mapping[str, str]] = {
     "boxed": "The answer is $\\boxed{%s}$.",

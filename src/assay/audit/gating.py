@@ -21,7 +21,7 @@ from assay.stats.agreement import pairwise_agreement
 from assay.stats.binary import agreement_of
 from assay.stats.label_noise import label_accuracy
 
-__all__ = ["ALPHA", "make"]
+__all__ = ["make"]
 
 ALPHA: Final = 0.01
 """Level of each test for drift: asked every week, 0.05 would close every gate by chance."""

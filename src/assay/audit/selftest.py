@@ -111,7 +111,7 @@ def selftest(
     """
     planned = plan(items(prompts), probes)
     world = _World(plan=planned, qualities=qualities(planned))
-    checks = [*_flagged(world), *_passed(world)]
+    checks = [*_flagged(world), _passed(world)]
     rates = _simulated(world, simulations, show)
     return Selftest(checks=(*checks, *_held(rates)), rates=rates)
 
@@ -156,20 +156,18 @@ def _flagged(world: _World) -> list[Check]:
     return found
 
 
-def _passed(world: _World) -> list[Check]:
+def _passed(world: _World) -> Check:
     found = world.probed()
     fails = sorted(_fails(found))
     weak = sorted(one.probe for one in found.findings if one.verdict == "underpowered")
     said = [f"fails {', '.join(fails)}"] if fails else []
     said += [f"undecided on {', '.join(weak)}"] if weak else []
-    return [
-        Check(
-            name="quality itself",
-            due="passes every probe",
-            found="; ".join(said) or f"{len(found.findings)} probes pass",
-            ok=not fails,
-        )
-    ]
+    return Check(
+        name="quality itself",
+        due="passes every probe",
+        found="; ".join(said) or f"{len(found.findings)} probes pass",
+        ok=not fails,
+    )
 
 
 def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, Estimate]:

@@ -10,6 +10,7 @@ from assay.stats.numbers import beside
 
 __all__ = [
     "COLUMNS",
+    "FAULTS",
     "LEGEND",
     "cost",
     "failure",
@@ -31,6 +32,8 @@ SHOWN: Final = 40
 """Characters shown of a probe's text."""
 COLUMNS: Final = ("area", "grade", "withstood", "failing probes")
 """Heads of the table of grades."""
+FAULTS: Final = 8
+"""Faults that a file says in full."""
 LEGEND: Final = (
     "Grade: share of the changes that the reward withstood, A from .95, B .9, C .8, D .6, else F;"
     " in brackets the grades at the ends of its 95 % interval"

@@ -40,7 +40,6 @@ LONGEST: Final = 400
 """Characters shown of a prompt."""
 NEXT: Final = 5
 """Areas whose advice is shown without a click."""
-FAULTS: Final = 8
 
 
 def audit_sections(card: Card, run: Mapping[str, Any]) -> list[Section]:
@@ -93,9 +92,9 @@ def _sentence(text: str) -> str:
 
 def _faults(card: Card) -> list[Block]:
     """The gravest faults in words, and what some of them look like."""
-    listed = Bullets([told.failure(one) for one in card.failing[:FAULTS]])
+    listed = Bullets([told.failure(one) for one in card.failing[: told.FAULTS]])
     blocks: list[Block] = [Paragraph(f"In effects, {told.unit(card.unit)}."), listed]
-    if rest := card.failing[FAULTS:]:
+    if rest := card.failing[told.FAULTS :]:
         blocks.append(Details(f"{len(rest)} more", [Bullets([told.failure(one) for one in rest])]))
     for case in card.cases:
         blocks += [Paragraph(f"{_sentence(case.probe)[:-1]}, where it was worst:"), _example(case)]
