@@ -77,13 +77,8 @@ class Card:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; a value that does not exist (NaN) is null."""
-        body: dict[str, Any] = finite(
-            {
-                one.name: _plain(getattr(self, one.name))
-                for one in dataclasses.fields(self)
-                if one.name not in ("findings", "functions", "hacks")
-            }
-        )
+        rest = dataclasses.replace(self, functions=(), hacks=None, findings=())
+        body: dict[str, Any] = finite(dataclasses.asdict(rest))
         paid = [
             {"case": one.name, "paid": one.paid.to_json(), "due": one.due, "example": one.example}
             for one in self.functions
@@ -91,15 +86,6 @@ class Card:
         found = [one.to_json() for one in self.findings]
         hacks = None if self.hacks is None else self.hacks.to_json()
         return body | {"functions": finite(paid), "hacks": hacks, "findings": found}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    whole = dataclasses.is_dataclass(value) and not isinstance(value, type)
-    return dataclasses.asdict(value) if whole else value
 
 
 def worst_cases(findings: Sequence[Finding]) -> tuple[Case, ...]:
