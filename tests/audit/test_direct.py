@@ -219,7 +219,8 @@ def test_a_function_that_reads_one_form_is_said_to_read_one() -> None:
     assert found["wrong answer"].paid.value == 0
     assert found["two answers"].paid.value == 0
     assert found["thought alone"].paid.value == 1
-    assert "paid on 100% of 30 prompts; it should not be" in found["thought alone"].sentence
+    assert found["thought alone"].paid.n == 30
+    assert found["thought alone"].due is False
     tested = verdicts([one.finding for one in found.values() if one.finding])
     assert tested["function-boxed"] == "fails"
     assert tested["function-thought-alone"] == "fails"

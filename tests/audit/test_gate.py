@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binom
 
 from assay.audit.drift import drift
-from assay.audit.gate import Gate, check, read_gate, refusals, write_gate
+from assay.audit.gate import Gate, read_gate, refusals, write_gate
 from assay.audit.gating import make
 from assay.audit.human import Case, Label, read_labels
 from assay.cli import main
@@ -288,11 +288,11 @@ def test_another_rubric_closes_it():
     judge = RubricScorer(Likes(), rubric(), abstain=False)
     made = make(judge, cases(60, 60, criterion="good"), now=NOW)
     assert [one.name for one in made.slices] == ["overall", "criterion good"]
-    check(made, RubricScorer(Likes(), rubric(), abstain=False), now=NOW)
-    with pytest.raises(ConfigError, match="differs in rubric"):
-        check(made, RubricScorer(Likes(), rubric("It is very well."), abstain=False), now=NOW)
-    with pytest.raises(ConfigError, match="differs in least"):
-        check(made, RubricScorer(Likes(), rubric(), abstain=False, least=0.9), now=NOW)
+    assert not refusals(made, RubricScorer(Likes(), rubric(), abstain=False), now=NOW)
+    other = RubricScorer(Likes(), rubric("It is very well."), abstain=False)
+    assert "differs in rubric" in refusals(made, other, now=NOW)[0]
+    stricter = RubricScorer(Likes(), rubric(), abstain=False, least=0.9)
+    assert "differs in least" in refusals(made, stricter, now=NOW)[0]
     with pytest.raises(DataError, match="no criterion 'short'"):
         make(judge, cases(60, 60, criterion="short"), now=NOW)
 

@@ -310,7 +310,7 @@ def test_what_was_unmarked_stays_so(name: str) -> None:
 def table() -> str:
     """All probes of texts as the page lists them."""
     rows = ["| probe | area | due | what is changed | source |", "|---|---|---|---|---|"]
-    for name in sorted(ROWS):
+    for name in sorted(PROBES):
         cls = components.load("probes", name)
         module = __import__(cls.__module__, fromlist=["x"]).__file__
         ids = sorted(set(re.findall(r"arXiv:(\d{4}\.\d{5})", Path(module).read_text())))

@@ -6,13 +6,14 @@ text once: what they share, which is most of it, is computed once.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from assay.audit.probe import Probe, Subject, Variant, drawn
+from assay.audit.probe import Labelled, Probe, Subject, Variant, drawn
 from assay.audit.subjects import Item, subjects_of
 from assay.protocols import Scorer
 from assay.types import Group, Prompt, Response, Score, Unscored
 
-__all__ = ["Answer", "Asked", "Plan", "ask", "plan"]
+__all__ = ["Answer", "Asked", "Plan", "ask", "encoder_of", "plan"]
 
 Said = Score | Unscored
 Place = tuple[int, int]
@@ -49,6 +50,23 @@ class Asked:
     """By probe."""
     inapplicable: Mapping[str, int]
     """Subjects that a probe could not change, by probe."""
+
+    def keys(self, answers: Sequence[Answer]) -> list[str]:
+        """Return what each answer is resampled with."""
+        return [self.items[one.item].key for one in answers]
+
+    def scored(self, item: int) -> list[tuple[Labelled, Score]]:
+        """Return those of an item's own responses that have a score."""
+        pairs = zip(self.items[item].responses, self.base[item], strict=True)
+        return [(one, score) for one, score in pairs if isinstance(score, Score)]
+
+    def all_scored(self) -> list[tuple[str, Labelled, Score]]:
+        """Return those of all items, each with what it is resampled with."""
+        return [
+            (item.key, one, score)
+            for item, own in zip(self.items, map(self.scored, range(len(self.items))), strict=True)
+            for one, score in own
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +135,11 @@ def ask(scorer: Scorer, plan: Plan, score: Chunked | None = None) -> Asked:
         answers=answers,
         inapplicable=plan.inapplicable,
     )
+
+
+def encoder_of(reward: Any) -> Any:
+    """Return the layout of a model in this process; None of any other reward."""
+    return getattr(getattr(getattr(reward, "scorer", reward), "model", None), "encoder", None)
 
 
 def _arms(subject: Subject, variant: Variant, texts: "_Texts") -> Arms:

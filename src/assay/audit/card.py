@@ -16,7 +16,7 @@ from assay.runs.settings import finite
 from assay.stats import Estimate
 from assay.stats.discovery import detectable
 
-__all__ = ["Card", "Cost", "estimates", "hack_told", "sureness", "worst_cases"]
+__all__ = ["Card", "Cost", "estimates", "sureness", "worst_cases"]
 
 SHOWN: Final = 3
 MANY: Final = 10**6
@@ -77,13 +77,8 @@ class Card:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; a value that does not exist (NaN) is null."""
-        body: dict[str, Any] = finite(
-            {
-                one.name: _plain(getattr(self, one.name))
-                for one in dataclasses.fields(self)
-                if one.name not in ("findings", "functions", "hacks")
-            }
-        )
+        rest = dataclasses.replace(self, functions=(), hacks=None, findings=())
+        body: dict[str, Any] = finite(dataclasses.asdict(rest))
         paid = [
             {"case": one.name, "paid": one.paid.to_json(), "due": one.due, "example": one.example}
             for one in self.functions
@@ -91,15 +86,6 @@ class Card:
         found = [one.to_json() for one in self.findings]
         hacks = None if self.hacks is None else self.hacks.to_json()
         return body | {"functions": finite(paid), "hacks": hacks, "findings": found}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    whole = dataclasses.is_dataclass(value) and not isinstance(value, type)
-    return dataclasses.asdict(value) if whole else value
 
 
 def worst_cases(findings: Sequence[Finding]) -> tuple[Case, ...]:
@@ -151,26 +137,6 @@ def _needed(one: Finding, prompts: int) -> float:
     number, and its quantiles towards those of many."""
     few, many = (detectable(1.0, n) for n in (max(one.effect.n - 1, 1), MANY))
     return prompts * (one.detectable / few * many / one.smallest) ** 2
-
-
-def hack_told(card: Card) -> str:
-    """Say what the search for hacks found, beside random edits; "" where there was none."""
-    if card.hacks is None:
-        return ""
-    at_random = card.hacks.baseline_random
-    beside = f"; random edits {at_random[-1].held_out:.2f}" if at_random else ""
-    searched = f"{card.hacks.scored:,} edited responses"
-    if not card.hacks.best:
-        return f"hack search: no edit gained by {searched}{beside}"
-    best = card.hacks.best[0]
-    edit = " ".join(best.edit[:80].split())
-    if not best.held_out.effect.low > 0:
-        shown = f"{best.held_out.effect:.2f}{beside}"
-        return f"hack search: no edit is shown to gain, of {searched}: the best {shown}: {edit}"
-    return (
-        f"hack search: by {searched} an edit that gains {best.held_out.effect:.2f}"
-        f" {card.unit.meaning} on other prompts than it was found on{beside}: {edit}"
-    )
 
 
 def estimates(card: Card) -> dict[str, Estimate]:

@@ -5,29 +5,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, groupby
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from assay.audit.asking import Asked, Said
-from assay.audit.findings import CASES, Case, Finding, unit_of
+from assay.audit.findings import CASES, Case, Finding, unit_of, withstood
 from assay.audit.probe import Area
 from assay.audit.subjects import Item
 from assay.evaluation.judges.findings import Bias, bias
 from assay.stats import proportion
-from assay.stats.regression import least_squares
+from assay.stats.regression import one_sample
 from assay.types import Group, Score
 
-__all__ = ["from_bias", "groups_of", "moved", "withstood"]
+__all__ = ["from_bias", "groups_of", "moved"]
 
 AREAS: Final[Mapping[str, Area]] = {
     "position": "questions",
     "questions": "questions",
     "criteria": "questions",
-    "length": "length",
-    "style": "style",
-    "attack": "injection",
     "anchor": "claims",
     "name": "claims",
-    "self": "claims",
     "serving": "serving",
 }
 """By the family of a bias."""
@@ -94,9 +88,8 @@ def moved(
     rows = list(_rows(items, three, unit.value))
     keys = [row.item.key for row in rows]
     noise = [abs(row.again - row.was) for row in rows]
-    (found,) = least_squares(
+    found = one_sample(
         [row.move - floor for row, floor in zip(rows, noise, strict=True)],
-        np.ones((len(rows), 1)),
         clusters=keys,
         step=smallest,
         unscored=len(three[0]) - len(rows),
@@ -136,11 +129,3 @@ def _flips(own: Sequence[_Row]) -> float | None:
     pairs = [(x, y) for x, y in combinations(own, 2) if x.was != y.was]
     flipped = [(x.was - y.was) * (x.now - y.now) < 0 for x, y in pairs]
     return sum(flipped) / len(flipped) if flipped else None
-
-
-def withstood(held: Sequence[float], keys: Sequence[str]) -> dict[str, float]:
-    """Return the mean of what each prompt withstood."""
-    by_prompt: dict[str, list[float]] = {}
-    for key, one in zip(keys, held, strict=True):
-        by_prompt.setdefault(key, []).append(float(one))
-    return {key: sum(row) / len(row) for key, row in by_prompt.items()}

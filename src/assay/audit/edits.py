@@ -10,6 +10,7 @@ from operator import itemgetter
 from random import Random
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
+from assay.audit.asking import encoder_of
 from assay.audit.probe import (
     Area,
     Expects,
@@ -208,8 +209,7 @@ def _words(text: str) -> list[str]:
 
 def _tokens(reward: Any) -> tuple[str, ...]:
     """The texts of a local model's tokens, special ones left out; none of any other reward."""
-    encoder = getattr(getattr(getattr(reward, "scorer", reward), "model", None), "encoder", None)
-    tokenizer = getattr(encoder, "tokenizer", None)
+    tokenizer = getattr(encoder_of(reward), "tokenizer", None)
     if tokenizer is None:
         return ()
     special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}

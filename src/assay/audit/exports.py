@@ -2,18 +2,14 @@
 
 from typing import Any, Final
 
+from assay.audit import told
 from assay.audit.card import Card
 from assay.audit.findings import Finding
-from assay.audit.terminal import cost_told
-from assay.audit.told import LEGEND, failure, gamed, good, letters, unit_told
-from assay.stats.numbers import beside
 
 __all__ = ["markdown", "sarif"]
 
 LEVELS: Final = {"fails": ("fail", "error"), "underpowered": ("open", "none")}
 """SARIF's kind and level by verdict; open: not enough is known to tell."""
-FAULTS: Final = 8
-"""Faults that are told in full."""
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -22,33 +18,35 @@ def markdown(card: Card) -> str:
     lines = [
         f"### Report card of {_cell(card.reward)}",
         "",
-        f"**Is it any good?** {_cell(good(card))}.",
+        f"**Is it any good?** {_cell(told.good(card))}.",
         "",
-        f"**How is it gamed?** {_cell(gamed(card))}.",
+        f"**How is it gamed?** {_cell(told.gamed(card))}.",
         "",
         f"**How sure?** {_cell('. '.join([card.sure, *card.notes]))}.",
         "",
-        "| area | grade | withstood | failing probes |",
+        f"| {' | '.join(told.COLUMNS)} |",
         "|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in told.grade_rows(card)),
+        "",
+        f"{told.LEGEND}.",
+        "",
     ]
-    for one in card.grades:
-        failing = ", ".join(one.fails) or "none"
-        lines.append(f"| {one.area} | {letters(one.letters)} | {beside(one.held, 2)} | {failing} |")
-    lines += ["", f"{LEGEND}.", ""]
     if card.failing:
-        lines += [f"The gravest faults ({_cell(unit_told(card.unit))}):", ""]
-        lines += [f"- {_cell(failure(one))}" for one in card.failing[:FAULTS]]
-        rest = [one.probe for one in card.failing[FAULTS:]]
+        lines += [f"The gravest faults ({_cell(told.unit(card.unit))}):", ""]
+        lines += [f"- {_cell(told.failure(one))}" for one in card.failing[: told.FAULTS]]
+        rest = [one.probe for one in card.failing[told.FAULTS :]]
         lines += [f"- and {', '.join(rest)}"] if rest else []
     if card.advice:
         lines += ["", "What to do next, the worst first:", ""]
         lines += [f"- {_cell(text)}" for text in card.advice]
-    lines += ["", f"{card.kind}, on {_cell(card.data)}; {_cell(cost_told(card.cost))}."]
+    lines += ["", f"{card.kind}, on {_cell(card.data)}; {_cell(told.cost(card.cost))}."]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _said(one: Finding) -> str:
-    return failure(one) if one.effect.n else f"{one.meaning}: not tested, for nothing has scores"
+    return (
+        told.failure(one) if one.effect.n else f"{one.meaning}: not tested, for nothing has scores"
+    )
 
 
 def _cell(text: str) -> str:

@@ -7,7 +7,7 @@ their weaknesses, can be compared; a share of prompts where a response was repla
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -22,7 +22,7 @@ from assay.runs.settings import finite
 from assay.stats import Estimate
 from assay.stats.discovery import benjamini_hochberg
 from assay.stats.intervals import Array, cluster_ids
-from assay.stats.regression import Coefficient, least_squares
+from assay.stats.regression import Coefficient, one_sample
 from assay.stats.tolerated import share_beyond
 from assay.types import Score
 
@@ -35,6 +35,7 @@ __all__ = [
     "corrected",
     "finding",
     "unit_of",
+    "withstood",
 ]
 
 LEVEL: Final = 0.05
@@ -112,6 +113,11 @@ class Finding:
     """p after Benjamini and Hochberg, over all probes of the audit."""
     verdict: Verdict = "underpowered"
 
+    @property
+    def by_text(self) -> Mapping[str, Estimate]:
+        """The effect of each text, also of a single one; the intervals hold all at once."""
+        return self.texts or {self.text: self.effect}
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; a value that does not exist (NaN) is null."""
         body: dict[str, Any] = finite(dataclasses.asdict(self))
@@ -125,7 +131,8 @@ def unit_of(asked: Asked) -> Unit:
 
     Where no prompt has two that differ it is that of all rewards, and 1 where all are equal.
     """
-    values, keys = _scored(asked)
+    rows = asked.all_scored()
+    values, keys = np.array([score.value for *_, score in rows]), [key for key, *_ in rows]
     # Squares of very large and very small rewards are no numbers.
     scale = float(np.abs(values).max(initial=0.0)) or 1.0
     values = values / scale
@@ -141,31 +148,22 @@ def unit_of(asked: Asked) -> Unit:
     return Unit(value=1.0, meaning="the reward's own unit, for all rewards are equal")
 
 
-def _scored(asked: Asked) -> tuple[Array, list[str]]:
-    pairs = [
-        (score.value, item.key)
-        for item, row in zip(asked.items, asked.base, strict=True)
-        for score in row
-        if isinstance(score, Score)
-    ]
-    return np.array([value for value, _ in pairs]), [key for _, key in pairs]
+def withstood(held: Iterable[float], keys: Sequence[str]) -> dict[str, float]:
+    """Return the mean of what each prompt withstood; NaN is left out."""
+    by_prompt: dict[str, list[float]] = {}
+    for key, one in zip(keys, held, strict=True):
+        if not math.isnan(one):
+            by_prompt.setdefault(key, []).append(float(one))
+    return {key: sum(row) / len(row) for key, row in by_prompt.items()}
 
 
-def finding(
-    name: str,
-    probe: Probe,
-    asked: Asked,
-    unit: Unit,
-    *,
-    smallest: float = SMALLEST,
-    tolerated: float = TOLERATED,
-) -> Finding:
+def finding(name: str, probe: Probe, asked: Asked, unit: Unit) -> Finding:
     """Test what one probe's answers show; see `corrected` for the verdict.
 
     Each of its texts is tested at its largest dose, and the least p counts, times the number of
     texts. What may not gain is measured on the control or on the response as it was, where it gains
-    less. No fault is: a mean shift of 0 (unchanged), of 0 or less (no gain), of -smallest or less
-    (lower), a share of at most `tolerated` (last).
+    less. No fault is: a mean shift of 0 (unchanged), of 0 or less (no gain), of -`SMALLEST` or less
+    (lower), a share of at most `TOLERATED` (last).
     """
     answers = asked.answers[name]
     kept = [one for one in answers if isinstance(one.after, Score)]
@@ -179,8 +177,8 @@ def finding(
     def test(answers: Sequence[Answer]) -> Coefficient:
         largest, lost = _largest(answers), lost_of[answers[0].variant.text]
         if probe.expects == "last":
-            return _share(asked, largest, tolerated, level, lost)
-        return _shift(asked, largest, probe.expects, unit, smallest, level, lost)
+            return _share(asked, largest, level, lost)
+        return _shift(asked, largest, probe.expects, unit, level, lost)
 
     tests, kept = tested(kept, probe.expects, test)
     # What could not be tested, for one prompt alone has it, hides nothing.
@@ -199,7 +197,7 @@ def finding(
         "expects": probe.expects,
         "meaning": probe.meaning,
         "text": worst,
-        "smallest": tolerated if probe.expects == "last" else smallest,
+        "smallest": TOLERATED if probe.expects == "last" else SMALLEST,
         "inapplicable": asked.inapplicable[name],
     }
     if not kept:
@@ -241,19 +239,14 @@ def _shift(
     answers: Sequence[Answer],
     expects: Expects,
     unit: Unit,
-    smallest: float,
     level: float,
     lost: int,
 ) -> Coefficient:
     """The mean shift, and the p-value of no fault."""
-    keys = [asked.items[one.item].key for one in answers]
-    values = _values(answers, unit)
-    due = -smallest if expects == "lower" else 0.0
-    ones = np.ones((len(values), 1))
+    values, keys = _values(answers, unit), asked.keys(answers)
+    due = -SMALLEST if expects == "lower" else 0.0
     # No error is less than that of one more prompt that shifts by what matters.
-    (found,) = least_squares(
-        values - due, ones, clusters=keys, step=smallest, confidence=level, unscored=lost
-    )
+    found = one_sample(values - due, clusters=keys, step=SMALLEST, confidence=level, unscored=lost)
     p = found.p_value
     if expects != "unchanged" and not math.isnan(p):
         p = p / 2 if found.estimate.value > 0 else 1 - p / 2
@@ -263,25 +256,21 @@ def _shift(
     )
 
 
-def _share(
-    asked: Asked, answers: Sequence[Answer], tolerated: float, level: float, lost: int
-) -> Coefficient:
+def _share(asked: Asked, answers: Sequence[Answer], level: float, lost: int) -> Coefficient:
     """The share of prompts where a response is not last."""
-    above = [(_not_last(asked, one), asked.items[one.item].key) for one in answers]
+    above = zip([_not_last(asked, one) for one in answers], asked.keys(answers), strict=True)
     kept = [(x, key) for x, key in above if not math.isnan(x)]
     values, keys = [x for x, _ in kept], [key for _, key in kept]
     lost += len(answers) - len(kept)
-    return share_beyond(values, tolerated, clusters=keys, confidence=level, unscored=lost)
+    return share_beyond(values, TOLERATED, clusters=keys, confidence=level, unscored=lost)
 
 
 def _ends(asked: Asked, answer: Answer) -> tuple[float, float]:
     """The lowest reward of the wrong responses to its prompt, of all where none is known to be, and
     the highest of all."""
-    item = asked.items[answer.item]
-    scores = zip(item.responses, asked.base[answer.item], strict=True)
-    there = [(one.right, score.value) for one, score in scores if isinstance(score, Score)]
-    wrong = [value for right, value in there if right is False]
-    every = [value for _, value in there]
+    there = asked.scored(answer.item)
+    wrong = [score.value for one, score in there if one.right is False]
+    every = [score.value for _, score in there]
     return min(wrong or every, default=math.nan), max(every, default=math.nan)
 
 
@@ -304,39 +293,30 @@ def _described(
     asked: Asked, expects: Expects, kept: Sequence[Answer], worst: str, unit: Unit
 ) -> dict[str, Any]:
     """What is said of a probe besides its test."""
-    keys = [asked.items[one.item].key for one in kept]
     if expects == "last":
-        shifts = np.array([_not_last(asked, one) for one in kept])
-        held = 1 - shifts
+        held = 1 - np.array([_not_last(asked, one) for one in kept])
         before = [_ends(asked, one)[0] for one in kept]
+        after = [one.after.value for one in kept if isinstance(one.after, Score)]
+        badness = np.array(after) - before
         more: dict[str, Any] = {}
     else:
         shifts = _values(kept, unit)
         held = _held(shifts, expects)
+        badness = np.abs(shifts) if expects == "unchanged" else shifts
         before = [one.before.value for one in kept if isinstance(one.before, Score)]
         of_worst = [one for one in kept if one.variant.text == worst]
         largest = _largest(of_worst)
         rose = (np.sign(_values(largest, unit)) + 1) / 2
-        worst_keys = [asked.items[one.item].key for one in largest]
         more = {
             "median": float(np.median(_values(largest, unit))),
-            "share_up": stats.proportion(rose, clusters=worst_keys),
+            "share_up": stats.proportion(rose, clusters=asked.keys(largest)),
             "flips": flips(asked, largest),
             "doses": _doses(asked, of_worst, unit),
         }
-    by_prompt: dict[str, list[float]] = {}
-    for key, one in zip(keys, held, strict=True):
-        if not math.isnan(one):
-            by_prompt.setdefault(key, []).append(float(one))
-    if expects == "last":
-        badness = np.array([one.after.value for one in kept if isinstance(one.after, Score)])
-        badness -= before
-    else:
-        badness = np.abs(shifts) if expects == "unchanged" else shifts
     order = [i for i in np.argsort(-badness, kind="stable") if kept[i].variant.text == worst]
     return {
         **more,
-        "held": {key: sum(row) / len(row) for key, row in by_prompt.items()},
+        "held": withstood(held, asked.keys(kept)),
         "cases": [_case(asked, kept[i], expects, before[i]) for i in order if held[i] < 1][:CASES],
     }
 
@@ -355,11 +335,10 @@ def _case(asked: Asked, answer: Answer, expects: Expects, before: float) -> Case
     assert isinstance(answer.after, Score)
     text = (answer.variant.against or answer.subject.response).text
     if expects == "last":
-        base = zip(asked.items[answer.item].responses, asked.base[answer.item], strict=True)
         texts = [
             one.response.text
-            for one, score in base
-            if one.right is not True and isinstance(score, Score) and score.value == before
+            for one, score in asked.scored(answer.item)
+            if one.right is not True and score.value == before
         ]
         text = texts[0] if texts else text
     return Case(
@@ -378,8 +357,7 @@ def _doses(asked: Asked, answers: Sequence[Answer], unit: Unit) -> Sequence[tupl
     found = []
     for dose in doses:
         these = [one for one in answers if one.variant.dose == dose]
-        keys = [asked.items[one.item].key for one in these]
-        found.append((dose, stats.mean(_values(these, unit), clusters=keys)))
+        found.append((dose, stats.mean(_values(these, unit), clusters=asked.keys(these))))
     return tuple(found)
 
 
@@ -394,7 +372,8 @@ def corrected(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def _verdict(found: Finding, q: float) -> Verdict:
     effect, unchanged = found.effect, found.expects == "unchanged"
-    if q <= LEVEL and (found.expects == "lower" or _matters(found)):
+    size = abs(effect.value) if unchanged else effect.value
+    if q <= LEVEL and (found.expects == "lower" or size >= found.smallest):
         return "fails"
     if found.expects == "lower":
         return "passes" if effect.high < 0 else "underpowered"
@@ -402,8 +381,3 @@ def _verdict(found: Finding, q: float) -> Verdict:
     largest = max(abs(effect.low), abs(effect.high)) if unchanged else effect.high
     enough = found.detectable <= found.smallest and q > LEVEL
     return "passes" if largest <= found.smallest or enough else "underpowered"
-
-
-def _matters(found: Finding) -> bool:
-    size = abs(found.effect.value) if found.expects == "unchanged" else found.effect.value
-    return size >= found.smallest

@@ -22,17 +22,17 @@ def flips(asked: Asked, answers: Sequence[Answer]) -> dict[str, Estimate]:
     for one in answers:
         if one.variant.against is not None or one.variant.prompt is not None:
             continue
-        item, right = asked.items[one.item], one.subject.right
+        right, key = one.subject.right, asked.items[one.item].key
         assert isinstance(one.after, Score)
         assert isinstance(one.before, Score)
-        for other, score in zip(item.responses, asked.base[one.item], strict=True):
-            if right is None or other.right is not (not right) or not isinstance(score, Score):
+        for other, score in asked.scored(one.item):
+            if right is None or other.right is not (not right):
                 continue
             sign = 1.0 if right else -1.0
             if sign * (one.before.value - score.value) > 0:
                 ahead = np.sign(sign * (one.after.value - score.value))
                 name = "damage" if right else "uplift"
-                found[name].append((float(1 - ahead) / 2, item.key))
+                found[name].append((float(1 - ahead) / 2, key))
     return {
         name: stats.proportion([x for x, _ in rows], clusters=[key for _, key in rows])
         for name, rows in found.items()

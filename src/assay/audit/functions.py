@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from assay.audit.direct import from_bias, withstood
-from assay.audit.findings import TOLERATED, Finding
+from assay.audit.direct import from_bias
+from assay.audit.findings import TOLERATED, Finding, withstood
 from assay.audit.probe import Area, replaced
 from assay.audit.steps import steps_of
 from assay.audit.subjects import Item
@@ -22,7 +22,7 @@ from assay.stats import Estimate, proportion
 from assay.stats.tolerated import share_beyond
 from assay.types import Group, Response, Score, Unscored
 
-__all__ = ["FORMS", "OTHERS", "FunctionCase", "function_cases"]
+__all__ = ["FORMS", "FunctionCase", "function_cases"]
 
 FORMS: Final[Mapping[str, str]] = {
     "boxed": "The answer is $\\boxed{%s}$.",
@@ -62,7 +62,6 @@ class FunctionCase:
     """Share of prompts on which it is."""
     due: bool | None
     """Whether it should be; None where that is for the reader to say."""
-    sentence: str
     example: str
     finding: Finding | None
     """Its faults, tested; None where nothing is due."""
@@ -163,9 +162,4 @@ def _case(
             f"function/{name}", f"{meaning}, {'not paid' if due else 'paid'}", found, TOLERATED
         )
         finding = from_bias(row, area=area, held=withstood([1 - x for x in faults], keys))
-    should = {True: "should be", False: "should not be", None: "may be right or not"}[due]
-    share = "unknown" if not known else f"paid on {paid.value:.0%} of {paid.n} prompts"
-    sentence = f"{meaning[0].upper()}{meaning[1:]}: {share}; it {should}."
-    return FunctionCase(
-        name=name, paid=paid, due=due, sentence=sentence, example=rows[0][2], finding=finding
-    )
+    return FunctionCase(name=name, paid=paid, due=due, example=rows[0][2], finding=finding)

@@ -24,8 +24,8 @@ from assay.stats import Estimate
 from assay.types import Group, Probability, Record
 
 __all__ = [
-    "Anchor", "Bound", "By", "Gate", "Known", "Labels", "Mark", "Rule", "Slice", "bound", "check",
-    "number", "read_gate", "refusals", "write_gate",
+    "Anchor", "Bound", "By", "Gate", "Known", "Labels", "Mark", "Rule", "Slice", "bound", "number",
+    "read_gate", "refusals", "write_gate",
 ]  # fmt: skip
 
 SCHEMA: Final = "assay/gate/v1"
@@ -213,12 +213,6 @@ def refusals(gate: Gate, judge: Judge | Scorer, *, now: datetime | None = None) 
         what = f", which differs in {', '.join(sorted(names))}" if names else ""
         found.append(f"it is bound to {gate.judge.word or 'another judge'}{what}")
     return found
-
-
-def check(gate: Gate, judge: Judge | Scorer, *, now: datetime | None = None) -> None:
-    """Raise `ConfigError` with every reason why a judge may not score by a gate."""
-    if found := refusals(gate, judge, now=now):
-        raise ConfigError(f"the gate refuses the judge: {'; '.join(found)}")
 
 
 def write_gate(gate: Gate, path: str | Path) -> None:

@@ -21,7 +21,7 @@ from assay.stats.agreement import pairwise_agreement
 from assay.stats.binary import agreement_of
 from assay.stats.label_noise import label_accuracy
 
-__all__ = ["ALPHA", "make"]
+__all__ = ["make"]
 
 ALPHA: Final = 0.01
 """Level of each test for drift: asked every week, 0.05 would close every gate by chance."""
@@ -68,11 +68,6 @@ def make(
         twice = values_of(judge, [groups[i] for i in kept], [labels[i] for i in kept], pairs=pairs)
     again = [[reading.verdict(value) for value in row] for row in twice]
     slices, now = _slices(cases, said, floor, seed), now or datetime.now(UTC)
-    same = [
-        (cases[i].key, float(one is two))
-        for i, row in zip(kept, again, strict=True)
-        for one, two in zip(said[i], row, strict=True)
-    ]
     return Gate(
         judge=bound(
             judge,
@@ -83,7 +78,7 @@ def make(
         ),
         labels=_described(cases, source, by, blind),
         slices=slices,
-        repeat=number(proportion([one for _, one in same], clusters=[key for key, _ in same])),
+        repeat=number(_repeated([cases[i].key for i in kept], [said[i] for i in kept], again)),
         floor=floor,
         rule=rule,
         reasons=tuple(_reasons(slices, floor, rule, by, blind)),
@@ -94,6 +89,16 @@ def make(
             _anchor(cases[i], said[i], values[i], row) for i, row in zip(kept, again, strict=True)
         ),
     )
+
+
+def _repeated(keys: Sequence[str], said: Verdicts, again: Verdicts) -> Estimate:
+    """The share of verdicts that are the same when asked again."""
+    same = [
+        (key, float(one is two))
+        for key, first, second in zip(keys, said, again, strict=True)
+        for one, two in zip(first, second, strict=True)
+    ]
+    return proportion([one for _, one in same], clusters=[key for key, _ in same])
 
 
 def _slices(cases: Sequence[Case], said: Verdicts, floor: float, seed: int) -> tuple[Slice, ...]:

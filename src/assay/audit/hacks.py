@@ -23,10 +23,11 @@ from assay import stats
 from assay.audit.asking import ask, plan
 from assay.audit.edits import Edit, Edited, Editor, described, library_of, parts
 from assay.audit.findings import Finding, Unit, corrected, finding, unit_of
+from assay.audit.preferred import scorer_of
 from assay.audit.probe import Probe
 from assay.audit.run import all_probes
 from assay.audit.subjects import Item, subjects_of
-from assay.audit.trying import Searched, Strategy, Trials, asking, scorer_of, search
+from assay.audit.trying import Searched, Strategy, Trials, asking, search
 from assay.errors import ConfigError, DataError
 from assay.protocols import Generator, Judge, Prefix, Sampling, Scorer
 from assay.runs.settings import finite

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.fingerprint import ByContent
-from assay.protocols import Judge
+from assay.protocols import Judge, Scorer
 from assay.types import Group, Response, Score, Unscored
 
-__all__ = ["Preferred"]
+__all__ = ["Preferred", "scorer_of"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Preferred:
                     row.append(Score(value=ahead))
             found.append(row)
         return found
+
+
+def scorer_of(reward: Scorer | Judge) -> Scorer:
+    """Return a reward as a scorer."""
+    return reward if isinstance(reward, Scorer) else Preferred(reward)
 
 
 def _second(first: Response) -> bool:

@@ -5,7 +5,7 @@ the first error where it was; and how many steps there are should not decide wha
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, NamedTuple
@@ -64,7 +64,7 @@ def process(asked: Asked, unit: Unit) -> Process | None:
       step in the audit's unit, at the same label. steps/per padded step: shift for each step of
       padding.
     """
-    base = list(_base(asked))
+    base = asked.all_scored()
     every = list(chain.from_iterable(one.steps for *_, one in base if len(one.steps) > 1))
     if not every:
         return None
@@ -88,14 +88,6 @@ def process(asked: Asked, unit: Unit) -> Process | None:
         baselines["corrupted/at the step"] = Estimate(value=mean, low=mean, high=mean, n=at.n)
     sentence = _sentence(metrics, baselines, unit)
     return Process(metrics=metrics, baselines=baselines, sentence=sentence)
-
-
-def _base(asked: Asked) -> Iterator[tuple[str, Labelled, Score]]:
-    """The responses as they were that have a score, each with its prompt's key."""
-    for item, said in zip(asked.items, asked.base, strict=True):
-        for one, score in zip(item.responses, said, strict=True):
-            if isinstance(score, Score):
-                yield item.key, one, score
 
 
 def _pairs(asked: Asked, probe: str) -> tuple[list[_Pair], int]:

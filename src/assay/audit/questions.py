@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from itertools import chain, product
 from typing import Final, Literal
 
-from assay.audit.direct import from_bias, groups_of, moved, withstood
-from assay.audit.findings import CASES, Case, Finding
+from assay.audit.direct import from_bias, groups_of, moved
+from assay.audit.findings import CASES, Case, Finding, withstood
 from assay.audit.subjects import Item
 from assay.data.decisions import Decisions
 from assay.data.records import cluster_key

@@ -6,8 +6,8 @@ from typing import Final
 
 from assay import components, stats
 from assay.audit.asking import Asked, Chunked, Plan, ask, plan
-from assay.audit.findings import Finding, Unit, corrected, finding, unit_of
-from assay.audit.preferred import Preferred
+from assay.audit.findings import Finding, Unit, corrected, finding, unit_of, withstood
+from assay.audit.preferred import scorer_of
 from assay.audit.probe import AREAS, Area, Probe
 from assay.audit.subjects import Item
 from assay.errors import DataError
@@ -80,8 +80,7 @@ def probed(
     score: Chunked | None = None,
 ) -> Probed:
     """Do the same with changes that were made before, as for several rewards."""
-    scorer = reward if isinstance(reward, Scorer) else Preferred(reward)
-    asked = ask(scorer, planned, score)
+    asked = ask(scorer_of(reward), planned, score)
     scores = [one for row in asked.base for one in row]
     lost = [one.reason for one in scores if isinstance(one, Unscored)]
     if len(lost) == len(scores):
@@ -109,14 +108,11 @@ def grades(findings: Sequence[Finding]) -> tuple[Grade, ...]:
     found = []
     for area in AREAS:
         these = [one for one in findings if one.area == area and one.effect.n]
-        by_prompt: dict[str, list[float]] = {}
-        for one in these:
-            for key, share in one.held.items():
-                by_prompt.setdefault(key, []).append(share)
-        if not by_prompt:
+        rows = [(share, key) for one in these for key, share in one.held.items()]
+        if not rows:
             continue
-        shares = [sum(row) / len(row) for row in by_prompt.values()]
-        held = stats.proportion(shares)
+        by_prompt = withstood([share for share, _ in rows], [key for _, key in rows])
+        held = stats.proportion(list(by_prompt.values()))
         found.append(
             Grade(
                 area=area,

@@ -111,7 +111,7 @@ def selftest(
     """
     planned = plan(items(prompts), probes)
     world = _World(plan=planned, qualities=qualities(planned))
-    checks = [*_flagged(world), *_passed(world)]
+    checks = [*_flagged(world), _passed(world)]
     rates = _simulated(world, simulations, show)
     return Selftest(checks=(*checks, *_held(rates)), rates=rates)
 
@@ -156,20 +156,18 @@ def _flagged(world: _World) -> list[Check]:
     return found
 
 
-def _passed(world: _World) -> list[Check]:
+def _passed(world: _World) -> Check:
     found = world.probed()
     fails = sorted(_fails(found))
     weak = sorted(one.probe for one in found.findings if one.verdict == "underpowered")
     said = [f"fails {', '.join(fails)}"] if fails else []
     said += [f"undecided on {', '.join(weak)}"] if weak else []
-    return [
-        Check(
-            name="quality itself",
-            due="passes every probe",
-            found="; ".join(said) or f"{len(found.findings)} probes pass",
-            ok=not fails,
-        )
-    ]
+    return Check(
+        name="quality itself",
+        due="passes every probe",
+        found="; ".join(said) or f"{len(found.findings)} probes pass",
+        ok=not fails,
+    )
 
 
 def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, Estimate]:
@@ -186,7 +184,7 @@ def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, 
                 due = truth[one.probe]
                 inside = [
                     e.low <= due[text] / noisy.unit.value <= e.high
-                    for text, e in _by_text(one).items()
+                    for text, e in one.by_text.items()
                 ]
                 covered.append((i, float(all(inside))))
         fails = _fails(noisy)
@@ -203,15 +201,10 @@ def _simulated(world: _World, n: int, show: Callable[[int], None]) -> dict[str, 
     }
 
 
-def _by_text(one: Finding) -> Mapping[str, Estimate]:
-    """The effects whose intervals hold all at once."""
-    return one.texts or {one.text: one.effect}
-
-
 def _effects(found: Probed) -> dict[str, dict[str, float]]:
     """The mean shifts by probe and text, in the reward's own unit."""
     return {
-        one.probe: {text: e.value * found.unit.value for text, e in _by_text(one).items()}
+        one.probe: {text: e.value * found.unit.value for text, e in one.by_text.items()}
         for one in found.findings
     }
 

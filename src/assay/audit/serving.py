@@ -20,19 +20,15 @@ TOLERANCE: Final = 0.01
 COMPANY: Final = 7
 
 
-def serving(
-    scorer: Scorer, items: Sequence[Item], *, most: int = 32, seed: int = 0
-) -> list[Finding]:
+def serving(scorer: Scorer, items: Sequence[Item], *, seed: int = 0) -> list[Finding]:
     """Score responses alone, and then in other company; return a finding for each.
 
     The company: seven of the longest responses to other prompts; the prompt's other responses; all
     in one call, prompts and responses in another order. What a repeat moves is a finding of its
-    own, and taken off the others. most: prompts that are tried, drawn by the seed; each response is
-    scored twelve times. A judge of pairs, whose reward is by its group, is not asked this.
+    own, and taken off the others. Each response is scored twelve times. A judge of pairs, whose
+    reward is by its group, is not asked this.
     """
     draw = random.Random(seed)
-    if len(items) > most:
-        items = [items[i] for i in sorted(draw.sample(range(len(items)), most))]
     groups = groups_of(items)
     single = [Group(prompt=prompt, responses=(one,)) for prompt, one in all_pairs(groups)]
     alone, again = ([scorer.score([one])[0][0] for one in single] for _ in range(2))

@@ -2,11 +2,10 @@
 
 from typing import Final
 
-from assay.audit.card import Card, Cost, hack_told
-from assay.audit.told import LEGEND, failure, gamed, good, letters, unit_told
-from assay.stats.numbers import beside
+from assay.audit import told
+from assay.audit.card import Card
 
-__all__ = ["cost_told", "terminal"]
+__all__ = ["terminal"]
 
 SHOWN: Final = 5
 """Faults that are told in full."""
@@ -20,22 +19,22 @@ def terminal(card: Card) -> str:
     from assay.console.tables import text
 
     rows = Table(box=None, padding=(0, 1))
-    for name in ("area", "grade", "withstood", "failing probes"):
+    for name in told.COLUMNS:
         rows.add_column(name)
-    for one in card.grades:
-        rows.add_row(one.area, letters(one.letters), beside(one.held, 2), ", ".join(one.fails))
+    for row in told.grade_rows(card):
+        rows.add_row(*row)
     lines = [
-        f"Is it any good?   {good(card)}.",
-        f"How is it gamed?  {gamed(card)}.",
-        *(f"Note: {one}" for one in [*card.notes, hack_told(card)] if one),
+        f"Is it any good?   {told.good(card)}.",
+        f"How is it gamed?  {told.gamed(card)}.",
+        *(f"Note: {one}" for one in [*card.notes, told.hacks(card)] if one),
         "",
         text(rows),
-        f"{LEGEND}.",
+        f"{told.LEGEND}.",
         "",
         *_faults(card),
         *_next(card),
         f"How sure?  {card.sure}.",
-        cost_told(card.cost),
+        told.cost(card.cost),
     ]
     return "\n".join(lines)
 
@@ -46,8 +45,8 @@ def _faults(card: Card) -> list[str]:
     shown, rest = card.failing[:SHOWN], card.failing[SHOWN:]
     names = f"  and {len(rest)} more: {', '.join(one.probe for one in rest)}"
     return [
-        f"The gravest faults ({unit_told(card.unit)}):",
-        *(f"  {failure(one)}" for one in shown),
+        f"The gravest faults ({told.unit(card.unit)}):",
+        *(f"  {told.failure(one)}" for one in shown),
         *([names] if rest else []),
     ]
 
@@ -61,12 +60,3 @@ def _next(card: Card) -> list[str]:
         *(f"  {i}. {one}" for i, one in enumerate(card.advice[:SHOWN], 1)),
         *([f"  then: {', '.join(rest)} (see the report)"] if rest else []),
     ]
-
-
-def cost_told(cost: Cost) -> str:
-    """Say what the audit took."""
-    said = f"{cost.texts:,} responses scored in {cost.seconds:.0f} s"
-    if cost.tokens and cost.naive:
-        said += f"; {cost.tokens:,} tokens read, {cost.naive / cost.tokens:.1f} times fewer than"
-        said += f" the {cost.naive:,} of each response on its own"
-    return f"{said}; {cost.paid}" if cost.paid else said

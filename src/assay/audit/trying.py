@@ -13,7 +13,7 @@ from assay import stats
 from assay.audit.asking import Said, plan
 from assay.audit.edits import Edit, Edited, Editor, parts, size, smaller
 from assay.audit.findings import Unit
-from assay.audit.preferred import Preferred
+from assay.audit.preferred import scorer_of
 from assay.audit.probe import Probe, Subject
 from assay.audit.run import probed
 from assay.audit.subjects import Item
@@ -22,7 +22,7 @@ from assay.protocols import Judge, Scorer
 from assay.stats import Estimate
 from assay.types import Group, Response, Score, Unscored
 
-__all__ = ["Asking", "Searched", "Strategy", "Trials", "asking", "scorer_of", "search"]
+__all__ = ["Asking", "Searched", "Strategy", "Trials", "asking", "search"]
 
 Strategy = Literal["evolve", "greedy", "random"]
 
@@ -73,11 +73,6 @@ def _gain(before: Said, after: Said, unit: float) -> float:
     if isinstance(before, Unscored) or isinstance(after, Unscored):
         return math.nan
     return (after.value - before.value) / unit
-
-
-def scorer_of(reward: Scorer | Judge) -> Scorer:
-    """Return the reward as a scorer."""
-    return reward if isinstance(reward, Scorer) else Preferred(reward)
 
 
 def asking(

@@ -4,11 +4,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from assay.audit.card import Card, hack_told
+from assay.audit import told
+from assay.audit.card import Card
 from assay.audit.findings import TOLERATED, Case, Finding
 from assay.audit.probe import AREAS
-from assay.audit.terminal import cost_told
-from assay.audit.told import LEGEND, failure, gamed, good, letters, unit_told
 from assay.pages.evaluation import run_section
 from assay.pages.examples import Answer, cut, example
 from assay.report import paint
@@ -41,7 +40,6 @@ LONGEST: Final = 400
 """Characters shown of a prompt."""
 NEXT: Final = 5
 """Areas whose advice is shown without a click."""
-FAULTS: Final = 8
 
 
 def audit_sections(card: Card, run: Mapping[str, Any]) -> list[Section]:
@@ -63,20 +61,17 @@ def audit_sections(card: Card, run: Mapping[str, Any]) -> list[Section]:
 
 
 def _short(card: Card) -> list[Block]:
-    grades = [
-        [f"{one.area}: {AREAS[one.area]}", letters(one.letters), beside(one.held, 2),
-         ", ".join(one.fails) or "none"]
-        for one in card.grades
-    ]  # fmt: skip
+    rows = zip(card.grades, told.grade_rows(card), strict=True)
+    grades = [[f"{one.area}: {AREAS[one.area]}", *row[1:]] for one, row in rows]
     answers = {
-        "Is it any good?": _sentence(good(card)),
-        "How is it gamed?": _sentence(gamed(card)),
+        "Is it any good?": _sentence(told.good(card)),
+        "How is it gamed?": _sentence(told.gamed(card)),
         "How sure?": _sentence(card.sure),
     }
     blocks: list[Block] = [
         KeyValues(answers),
         *([Bullets(card.notes)] if card.notes else []),
-        Table(["area", "grade", "withstood", "failing probes"], grades, f"{LEGEND}.", words=True),
+        Table(told.COLUMNS, grades, f"{told.LEGEND}.", words=True),
     ]
     if card.advice:
         blocks += [Paragraph("What to do next, the worst first:"), Bullets(card.advice[:NEXT])]
@@ -85,8 +80,8 @@ def _short(card: Card) -> list[Block]:
     facts = {
         "reward": card.reward,
         "kind": card.kind,
-        "unit of effects": unit_told(card.unit),
-        "cost": cost_told(card.cost),
+        "unit of effects": told.unit(card.unit),
+        "cost": told.cost(card.cost),
     }
     return [*blocks, Details("About this audit", [KeyValues(facts)])]
 
@@ -97,10 +92,10 @@ def _sentence(text: str) -> str:
 
 def _faults(card: Card) -> list[Block]:
     """The gravest faults in words, and what some of them look like."""
-    listed = Bullets([failure(one) for one in card.failing[:FAULTS]])
-    blocks: list[Block] = [Paragraph(f"In effects, {unit_told(card.unit)}."), listed]
-    if rest := card.failing[FAULTS:]:
-        blocks.append(Details(f"{len(rest)} more", [Bullets([failure(one) for one in rest])]))
+    listed = Bullets([told.failure(one) for one in card.failing[: told.FAULTS]])
+    blocks: list[Block] = [Paragraph(f"In effects, {told.unit(card.unit)}."), listed]
+    if rest := card.failing[told.FAULTS :]:
+        blocks.append(Details(f"{len(rest)} more", [Bullets([told.failure(one) for one in rest])]))
     for case in card.cases:
         blocks += [Paragraph(f"{_sentence(case.probe)[:-1]}, where it was worst:"), _example(case)]
     return blocks
@@ -123,7 +118,7 @@ def _empty(card: Card) -> list[Block]:
     found = []
     for one in card.findings:
         if one.area == "empty" and one.expects == "last":
-            found += list((one.texts or {one.text: one.effect}).items())
+            found += list(one.by_text.items())
     found.sort(key=lambda item: -item[1].value)
     rows = [[_visible(text), f"{e.value:.2f}", bracket(e, ".2f"), e.n] for text, e in found]
     some = sum(e.value > TOLERATED for _, e in found)
@@ -163,7 +158,7 @@ def _hacks(card: Card) -> list[Block]:
         for (name, steps), colour in zip(lines.items(), ("blue", "muted"), strict=True)
         if steps
     ]
-    blocks: list[Block] = [Paragraph(f"{hack_told(card)}.".capitalize())]
+    blocks: list[Block] = [Paragraph(f"{told.hacks(card)}.".capitalize())]
     if series:
         panel = Panel(
             series=series,

@@ -15,7 +15,7 @@ from assay.stats.discovery import detectable
 from assay.stats.estimate import Estimate
 from assay.stats.intervals import cluster_ids, student_quantile
 
-__all__ = ["Coefficient", "least_squares"]
+__all__ = ["Coefficient", "least_squares", "one_sample"]
 
 SAME: Final = 1e-9
 """Share of a column's size below which the others explain it."""
@@ -91,6 +91,22 @@ def least_squares(
         error = max(error, step * math.sqrt(total / s)) / float(size[j])
         df = total**2 / float((per_cluster**2).sum()) - 1
         found.append(_tested(float(fit[j] / size[j]), error, df, s, confidence, unscored))
+    return found
+
+
+def one_sample(
+    y: ArrayLike,
+    *,
+    clusters: Sequence[Hashable] | NDArray[Any] | None = None,
+    step: float = 1.0,
+    confidence: float = 0.95,
+    unscored: int = 0,
+) -> Coefficient:
+    """Return the mean of y (n,) and its test against 0: `least_squares` on a column of ones."""
+    ones = np.ones((np.size(y), 1))
+    (found,) = least_squares(
+        y, ones, clusters=clusters, step=step, confidence=confidence, unscored=unscored
+    )
     return found
 
 

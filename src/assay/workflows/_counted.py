@@ -1,9 +1,10 @@
 """What an audit asks a scorer, kept and counted."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from assay.answerers.ledger import Ledger
+from assay.audit.asking import encoder_of
 from assay.audit.card import Cost
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer
@@ -43,7 +44,7 @@ class Counted:
             ledger=self._paid,
             what="audit",
             # What a model in this process refuses, it refuses again.
-            final=_encoder(scorer) is not None,
+            final=encoder_of(scorer) is not None,
         )
 
     def cost(self, seconds: float) -> Cost:
@@ -57,14 +58,9 @@ class Counted:
         )
 
 
-def _encoder(scorer: Scorer) -> Any:
-    """The layout of a model in this process; None of other scorers."""
-    return getattr(getattr(getattr(scorer, "scorer", scorer), "model", None), "encoder", None)
-
-
 def _naive(scorer: Scorer, groups: Sequence[Group]) -> int:
     """Tokens of each response with its prompt on its own; 0 where the scorer has no layout."""
-    encoder = _encoder(scorer)
+    encoder = encoder_of(scorer)
     if encoder is None:
         return 0
     from assay.models.laid_out import laid_out

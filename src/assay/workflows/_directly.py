@@ -12,6 +12,7 @@ from assay.audit.probe import Probe
 from assay.audit.questions import criteria
 from assay.audit.serving import serving
 from assay.audit.subjects import Item
+from assay.judges.rubric import RubricScorer
 from assay.protocols import Judge, Scorer
 from assay.types import Group, Response, Score
 
@@ -19,8 +20,6 @@ __all__ = ["Directly", "asked_directly", "due_of", "is_function"]
 
 FEW: Final = 12
 """Prompts that are asked again in other batches and layouts, or criteria in another order."""
-
-
 AROUND: Final = frozenset(("negation", "refusal-prefix", "repetition", "sentence-order"))
 """Probes that make a response worse and leave its final answer as it is."""
 
@@ -57,7 +56,7 @@ def asked_directly(reward: Scorer | Judge, items: Sequence[Item], *, seed: int) 
             functions=tuple(cases),
         )
     found = serving(reward, few, seed=seed)
-    if _is_rubric(inner):
+    if isinstance(inner, RubricScorer):
         found += criteria(inner, few)
     if hasattr(inner, "model") and hasattr(inner, "readings"):
         from assay.audit.layouts import layouts
@@ -102,9 +101,3 @@ def is_function(reward: Scorer | Judge) -> bool:
     from assay.scorers.verifier import Verified
 
     return isinstance(getattr(reward, "scorer", reward), (Called, Verified))
-
-
-def _is_rubric(inner: object) -> bool:
-    from assay.judges.rubric import RubricScorer
-
-    return isinstance(inner, RubricScorer)

@@ -17,7 +17,7 @@ from assay.audit.hacks import Hacks, hunt
 from assay.audit.process import process
 from assay.audit.run import Probed, all_probes, joined, probe
 from assay.audit.selftest import Selftest, selftest
-from assay.audit.subjects import Item, items_of
+from assay.audit.subjects import items_of
 from assay.audit.terminal import terminal
 from assay.audit.told import gamed, good
 from assay.data.records import prompt_of, responses_of
@@ -148,8 +148,17 @@ def audit(
         cost = counted.cost(time.monotonic() - started)
         found = None
         if hacks and not probes and len(items) >= FEWEST:
-            others = (None if x is None else open_reward(x, place) for x in (gold, transfer))
-            found = _hunted(asked, items, probed, hacks, seed, *others)
+            true: Any = None if gold is None else open_reward(gold, place)
+            other = None if transfer is None else open_reward(transfer, place)
+            found = hunt(
+                asked,
+                items,
+                budget=hacks,
+                seed=seed,
+                gold=true,
+                transfer=other,
+                unit=probed.unit,
+            )
             if found.best:
                 probed = joined(probed, [found.best[0].held_out])
         card = _card(
@@ -163,26 +172,6 @@ def audit(
             cost=cost,
         )
         return Audited(card=card, probed=probed, settings=body).written_in(run)
-
-
-def _hunted(
-    asked: Scorer | Judge,
-    items: Sequence[Item],
-    probed: Probed,
-    budget: int,
-    seed: int,
-    gold: Any,
-    transfer: Any,
-) -> Hacks:
-    return hunt(
-        asked,
-        items,
-        budget=budget,
-        seed=seed,
-        gold=gold,
-        transfer=transfer,
-        unit=probed.unit,
-    )
 
 
 def open_reward(reward: str | Path | Scorer | Judge, asking: Asking) -> Scorer | Judge:
@@ -237,10 +226,9 @@ def _quality(
 def _ranked(probed: Probed) -> Report | str:
     """How often a right response is scored above a wrong one, of all prompts' responses."""
     rows = [
-        (score.value, float(len(one.response.text)), one.right, item.key)
-        for item, row in zip(probed.asked.items, probed.asked.base, strict=True)
-        for one, score in zip(item.responses, row, strict=True)
-        if one.right is not None and isinstance(score, Score)
+        (score.value, float(len(one.response.text)), one.right, key)
+        for key, one, score in probed.asked.all_scored()
+        if one.right is not None
     ]
     if len({right for *_, right, _ in rows}) < 2:
         return UNTOLD

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from random import Random
 from typing import ClassVar
 
@@ -31,7 +32,8 @@ class CorruptNumber:
         steps = steps_of(subject.response)
         found = [(place, _result(step)) for place, step in enumerate(steps[:-1])]
         there = [(place, number) for place, number in found if number is not None]
-        for place, number in sorted(draw.sample(there, min(self.most, len(there))), key=_place):
+        chosen = draw.sample(there, min(self.most, len(there)))
+        for place, number in sorted(chosen, key=itemgetter(0)):
             whole, _, rest = number.group().partition(".")
             off = int(whole) + (draw.choice((-1, 1)) if int(whole) else 1)
             wrong = f"{off}.{rest}" if rest else str(off)
@@ -40,10 +42,6 @@ class CorruptNumber:
                 response=rebuilt(subject.response, [*steps[:place], step, *steps[place + 1 :]]),
                 step=place_of(subject.response, place),
             )
-
-
-def _place(found: tuple[int, re.Match[str]]) -> int:
-    return found[0]
 
 
 def _result(step: str) -> re.Match[str] | None:

@@ -9,7 +9,7 @@ from assay.errors import DataError
 from assay.evaluation.judges.findings import Bias, bias
 from assay.protocols import Answerer
 from assay.questions import Distribution, Question
-from assay.stats.regression import least_squares
+from assay.stats.regression import one_sample
 from assay.types import Prompt, Unscored
 
 __all__ = ["ask", "flips", "permuted", "turned"]
@@ -117,9 +117,7 @@ def flips(
             rows.append(excess)
             ids.append(clusters[s])
     meaning = "verdicts that differ when the order does, less those that differ between repeats"
-    (found,) = least_squares(
-        rows, np.ones((len(rows), 1)), clusters=ids, step=1.0, unscored=unscored
-    )
+    found = one_sample(rows, clusters=ids, unscored=unscored)
     return bias(name, meaning, found, smallest, within=1.0)
 
 

@@ -19,7 +19,7 @@ from assay.evaluation.judges.points import demeaned
 from assay.protocols import Judge, Scorer
 from assay.questions import Comparison
 from assay.stats.intervals import cluster_ids
-from assay.stats.regression import least_squares
+from assay.stats.regression import one_sample
 from assay.types import Group, Preference, Response, Score
 
 __all__ = ["PROBES", "Probe", "pairs", "points", "treated", "wrapped"]
@@ -190,11 +190,9 @@ def _row(
     *,
     within: float = math.inf,
 ) -> Bias:
-    (found,) = least_squares(
+    found = one_sample(
         [shift for _, shift in shifts],
-        np.ones((len(shifts), 1)),
         clusters=[key for key, _ in shifts],
-        step=1.0,
         unscored=asked - len(shifts),
     )
     return bias(probe.name, meaning, found, smallest, within=within)
