@@ -17,7 +17,7 @@ from assay.types import Group, Response, Score
 
 __all__ = ["Directly", "asked_directly", "due_of", "is_function"]
 
-FEW: Final = 32
+FEW: Final = 12
 """Prompts that are asked again in other batches and layouts, or criteria in another order."""
 
 

@@ -10,7 +10,7 @@ from assay.audit.text import user_text
 
 __all__ = ["Names"]
 
-NAMES: Final = ("Emily", "Greg", "Lakisha", "Jamal", "Fatima", "Wei", "Carlos")
+NAMES: Final = ("Emily", "Lakisha", "Jamal", "Fatima", "Wei")
 INTRODUCED: Final = "My name is {}.\n\n"
 
 
