@@ -317,7 +317,7 @@ def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
 
 def _copy(needed: float, gpu: str) -> int:
     """GPUs of a kind that hold one copy: a power of two, as attention's heads are cut."""
-    return 2 ** max(0, math.ceil(math.log2(needed / (USABLE * GPUS[gpu].memory))))
+    return 1 << max(0, math.ceil(math.log2(needed / (USABLE * GPUS[gpu].memory))))
 
 
 def _for_training(job: Train, config: Any, counts: "Counts") -> Iterator[str]:
