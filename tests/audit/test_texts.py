@@ -166,8 +166,8 @@ def test_prompts_with_a_view_and_with_names() -> None:
     named = next(iter(PROBES["names"].variants(subject, Random(0))))
     assert named.prompt is not None
     assert named.against_prompt is not None
-    assert named.prompt.messages[2].content == "My name is Greg.\n\nSo why?"
-    assert named.against_prompt.messages[2].content == "My name is Emily.\n\nSo why?"
+    assert named.prompt.messages[2].content == "So why?\n\nMy name is Lakisha."
+    assert named.against_prompt.messages[2].content == "So why?\n\nMy name is Emily."
 
 
 # --- what they are made of

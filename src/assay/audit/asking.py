@@ -68,16 +68,23 @@ class Plan:
 
 def plan(items: Sequence[Item], probes: Mapping[str, Probe], *, seed: int = 0) -> Plan:
     """Make all changes of all items. probes: by name."""
-    texts = _Texts()
-    base = [[texts.place(item.prompt, one.response) for one in item.responses] for item in items]
-    made: list[tuple[str, int, Subject, Variant, Arms]] = []
+    changes: list[list[tuple[str, Subject, Variant]]] = [[] for _ in items]
     inapplicable = dict.fromkeys(probes, 0)
     for name, probe in probes.items():
         for number, subject in subjects_of(items, probe.expects):
             draw = drawn(f"{seed}/{name}/{items[number].key}/{subject.right}")
             variants = list(probe.variants(subject, draw))
             inapplicable[name] += not variants
-            made += [(name, number, subject, one, _arms(subject, one, texts)) for one in variants]
+            changes[number] += [(name, subject, one) for one in variants]
+    texts, base = _Texts(), []
+    made: list[tuple[str, int, Subject, Variant, Arms]] = []
+    # All of an item together: what its changed prompts begin with is computed once, too.
+    for number, (item, changed) in enumerate(zip(items, changes, strict=True)):
+        base.append([texts.place(item.prompt, one.response) for one in item.responses])
+        made += [
+            (name, number, subject, one, _arms(subject, one, texts))
+            for name, subject, one in changed
+        ]
     return Plan(
         items=items,
         probes=probes,

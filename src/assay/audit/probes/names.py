@@ -11,7 +11,7 @@ from assay.audit.text import user_text
 __all__ = ["Names"]
 
 NAMES: Final = ("Emily", "Lakisha", "Jamal", "Fatima", "Wei")
-INTRODUCED: Final = "My name is {}.\n\n"
+INTRODUCED: Final = "\n\nMy name is {}."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,11 @@ class Names:
 
     def variants(self, subject: Subject, draw: Random) -> Iterable[Variant]:
         """Return the response to each name's prompt."""
-        asked = user_text(subject.prompt, before=INTRODUCED.format(NAMES[0]))
+        asked = user_text(subject.prompt, behind=INTRODUCED.format(NAMES[0]))
         for name in NAMES[1:]:
             yield Variant(
                 response=subject.response,
                 text=name,
-                prompt=user_text(subject.prompt, before=INTRODUCED.format(name)),
+                prompt=user_text(subject.prompt, behind=INTRODUCED.format(name)),
                 against_prompt=asked,
             )
