@@ -82,3 +82,9 @@ def test_a_lost_head_is_said(saved: Path, capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         main(["models", "check", str(saved)])
     assert "lacks score.weight" in capsys.readouterr().err
+
+
+def test_the_help_names_what_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["models", "calibrate", "--help"])
+    assert "MODEL DATA" in capsys.readouterr().out

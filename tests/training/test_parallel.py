@@ -20,7 +20,7 @@ from assay.errors import ConfigError
 from assay.packing.budget import Budget
 from assay.training import parallel, resume
 from assay.training.collate import Example
-from assay.training.parallel import ALONE, World, joined, refuse, split
+from assay.training.parallel import ALONE, World, joined, leads, refuse, split
 from tests.models import tiny
 from tests.training import planted
 from tests.training.together import RUNS, rows, work
@@ -243,6 +243,17 @@ def test_what_runs_in_one_process_refuses_several(monkeypatch: pytest.MonkeyPatc
         refuse("assay rl")
     with pytest.raises(ConfigError, match="RANK, MASTER_ADDR, MASTER_PORT not set"), joined():
         pass
+
+
+def test_ranks_without_torchrun_are_those_of_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A cluster may set both in each machine's environment; what trains alone also speaks.
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with joined("cpu") as world:
+        assert world.size == 1
+    assert leads()
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert not leads()
 
 
 def example(prompt: int, *lengths: int) -> Example:

@@ -1,7 +1,7 @@
 """Plans by hand: time, money, what fits and what would."""
 
-import shlex
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -42,19 +42,28 @@ def test_money_is_unknown_without_a_price() -> None:
     assert "money: not known without --price" in str(plan(SMALL))
 
 
-def test_what_does_not_fit_says_what_would_and_it_does() -> None:
-    job = Train(model="8b", gpu="4090", micro_tokens=4096, prompt=256, response=256)
+@pytest.mark.parametrize(
+    "job",
+    [
+        Train(model="8b", gpu="4090", micro_tokens=4096, prompt=256, response=256),
+        # What lies beside a policy's training has to fit as well.
+        Rl(model="8b", gpus=8, reward="8b"),
+        Train(model="8b", gpus=4, dtype="float32"),
+    ],
+)
+def test_what_does_not_fit_says_what_would_and_it_does(job: Train) -> None:
     found = plan(job)
     assert not found.fits
-    assert found.remedies
     assert any("--lora" in remedy for remedy in found.remedies)
+    assert any(remedy.startswith("--gradient-checkpointing") for remedy in found.remedies)
     for remedy in found.remedies:
-        words = shlex.split(remedy.partition(":")[0])
-        changed = {"gpus": int(words[1])} if words[0] == "--gpus" else {}
-        if "--lora" in words:
-            changed["lora"] = int(words[words.index("--lora") + 1])
-        changed |= {"gradient_checkpointing": True} if "--gradient-checkpointing" in words else {}
-        assert plan(replace(job, **changed)).fits, remedy  # type: ignore[arg-type]
+        words = remedy.partition(":")[0].replace("checkpointing", "checkpointing 1").split()
+        names = [word.removeprefix("--").replace("-", "_") for word in words[::2]]
+        values = [int(word) if word.isdigit() else word for word in words[1::2]]
+        changed: dict[str, Any] = dict(zip(names, values, strict=True))
+        better = plan(replace(job, **changed))
+        assert better.fits, remedy
+        assert f" {better.bytes / 1e9:,.1f} GB" in remedy
 
 
 def test_copies_are_on_as_few_gpus_as_hold_one() -> None:
@@ -63,6 +72,12 @@ def test_copies_are_on_as_few_gpus_as_hold_one() -> None:
     large = plan(Score(model="70b", gpus=8, tokens_per_second=1000.0, records=1000))
     assert (large.together, large.fits) == (2, True)
     assert large.parts[0].seconds == pytest.approx(1000 * 1024 / 8000)
+    # The third GPU holds no copy, and does nothing.
+    odd = plan(Score(model="70b", gpus=3, tokens_per_second=1000.0, records=1000))
+    assert odd.parts[0].seconds == pytest.approx(1000 * 1024 / 2000)
+    assert "GPUs without one: 1" in str(odd)
+    assert "is a server's" in str(odd)
+    assert "is a server's" not in str(one)
     none = plan(Score(model="70b", gpus=1))
     assert not none.fits
     assert not none.parts
@@ -94,6 +109,8 @@ def test_a_policys_reference_and_reward_are_held_beside_it() -> None:
         (Score(gpus=0), "gpus is 0"),
         (Train(model="9t"), "neither a folder nor a shape"),
         (replace(SMALL, price=-1.0), "price is -1"),
+        (Score(utilisation=40), "utilisation is 40, a share"),
+        (Label(bandwidth=60.0), "bandwidth is 60.0, a share"),
         (Job(), "there is Train"),
     ],
 )
@@ -113,6 +130,13 @@ def test_the_command_fails_where_nothing_fits(capsys: pytest.CaptureFixture[str]
         cli.main(["plan", "score", "--model", "70b"])
     assert stop.value.code == 2
     assert "what would fit" in capsys.readouterr().out
+
+
+def test_no_speed_is_taken_that_would_not_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["plan", "label", "--model", "135m", "--tokens-per-second", "5"])
+    assert stop.value.code == 2
+    assert "tokens-per-second" in capsys.readouterr().err
 
 
 def test_a_plan_is_a_value() -> None:

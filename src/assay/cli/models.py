@@ -191,9 +191,9 @@ class Calibrate:
     fitted on.
     """
 
-    model: tyro.conf.Positional[str]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Folder of a saved model; of a language model, with settings such as floor=0 behind it."""
-    records: tyro.conf.Positional[str]
+    records: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     """Held-out records: preferences, labels of outcomes or steps, or typed questions."""
     format: Format = None
 

@@ -113,14 +113,19 @@ ALONE: Final = World()
 """One process."""
 
 
+def _several() -> bool:
+    """Return whether torchrun started several: a cluster may name ranks of machines, without it."""
+    return os.environ.get("WORLD_SIZE", "1") != "1" and "LOCAL_RANK" in os.environ
+
+
 def leads() -> bool:
     """Return whether this process prints and writes, before any world is joined."""
-    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+    return not _several() or os.environ.get("RANK", "0") == "0"
 
 
 def refuse(command: str) -> None:
     """Raise `ConfigError` where torchrun started several processes of what runs in one."""
-    if os.environ.get("WORLD_SIZE", "1") != "1" and "LOCAL_RANK" in os.environ:
+    if _several():
         raise ConfigError(
             f"{command} runs in one process, and torchrun started {os.environ['WORLD_SIZE']};"
             " start it by itself (`assay train` and `assay sft` run in several)"
@@ -135,7 +140,7 @@ def joined(device: str = "auto") -> Iterator[World]:
     Raises `ConfigError` where the environment contradicts itself or the device is not there,
     `BackendError` where another process is lost.
     """
-    if os.environ.get("WORLD_SIZE", "1") == "1" or "LOCAL_RANK" not in os.environ:
+    if not _several():
         yield World(device=device_of(device))
         return
     world, store = _join(device)

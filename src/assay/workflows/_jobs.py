@@ -21,11 +21,7 @@ class Job:
     micro_tokens: int = 8192
     """Most tokens of a pass."""
     utilisation: float = 0.4
-    """Share of the GPU's peak that passes reach: an assumption, unless --tokens-per-second says
-    better."""
-    tokens_per_second: float | None = None
-    """Measured tokens per second and GPU, as a run's metrics.jsonl has them, in place of the
-    share of a peak."""
+    """Share of the GPU's peak that passes reach: an assumption, above 0 and up to 1."""
     price: float | None = None
     """Price of a GPU for an hour."""
 
@@ -52,6 +48,9 @@ class Train(Job):
     """Recomputation of activations in the backward pass."""
     lora: int = 0
     """Rank of adapters; 0 trains every parameter."""
+    tokens_per_second: float | None = None
+    """Measured tokens per second and GPU of training, in place of the share of a peak: what a
+    run's metrics.jsonl has, over its number of GPUs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +65,8 @@ class Score(Job):
     """Tokens of a response."""
     responses: int = 1
     """Responses per prompt."""
+    tokens_per_second: float | None = None
+    """Measured tokens per second and GPU, in place of the share of a peak."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,6 +115,9 @@ def _check(job: Job) -> None:
         value = getattr(job, name, None)
         if value is not None and not value > 0:
             raise ConfigError(f"{name} is {value}; it must be above 0")
+    for name in ("utilisation", "bandwidth"):
+        if getattr(job, name, 0.0) > 1:
+            raise ConfigError(f"{name} is {getattr(job, name)}, a share: 0.4 is 40 % of the peak")
     _gpu(job)
 
 
@@ -160,20 +163,30 @@ def _operations(counts: "Counts", length: float) -> float:
 
 
 def _pass(
-    job: Job, counts: "Counts", what: str, tokens: float, length: float, times: float = 1.0
+    job: Job, counts: "Counts", what: str, tokens: float, times: float = 1.0, together: int = 1
 ) -> Part:
-    """The time of reading tokens; times: passes forward that it is worth."""
+    """The time of reading tokens.
+
+    times: passes forward that it is worth; together: GPUs that hold one copy.
+    """
     low = job.dtype == "bfloat16" or getattr(job, "autocast", False)
     peak = _gpu(job).bf16 if low else _gpu(job).fp32
-    if job.tokens_per_second is not None and what in ("training", "scoring"):
-        speed, source = job.tokens_per_second, f"{job.tokens_per_second:,.0f} tokens/s a GPU, given"
+    given = getattr(job, "tokens_per_second", None)
+    if given is not None and what in ("training", "scoring"):
+        speed, source = given, f"{given:,.0f} tokens/s a GPU, given"
     else:
-        speed = peak * job.utilisation / (times * _operations(counts, length))
+        speed = peak * job.utilisation / (times * _operations(counts, _length(job)))
         source = (
             f"{speed:,.0f} tokens/s a GPU, from {job.utilisation:.0%} of {job.gpu}'s"
             f" {peak / 1e12:,.0f} TFLOP/s, assumed"
         )
-    return Part(what=what, tokens=tokens, seconds=tokens / speed / job.gpus, source=source)
+    seconds = tokens / speed / _busy(job, together)
+    return Part(what=what, tokens=tokens, seconds=seconds, source=source)
+
+
+def _busy(job: Job, together: int) -> int:
+    """GPUs that whole copies have; the others stand idle."""
+    return job.gpus // together * together
 
 
 def _writing(job: Label | Rl, counts: "Counts", tokens: float, rows: float, together: int) -> Part:
@@ -190,24 +203,33 @@ def _writing(job: Label | Rl, counts: "Counts", tokens: float, rows: float, toge
         f"{speed:,.0f} tokens/s a GPU with {rows:,.0f} rows on each, from {job.bandwidth:.0%} of"
         f" {job.gpu}'s {gpu.bandwidth / 1e12:.2f} TB/s, assumed"
     )
-    return Part(what="writing", tokens=tokens, seconds=tokens / speed / job.gpus, source=source)
+    seconds = tokens / speed / _busy(job, together)
+    return Part(what="writing", tokens=tokens, seconds=seconds, source=source)
 
 
 def _train(job: Train, config: Any, counts: "Counts") -> Plan:
+    found = _trained(job, config, counts)
+    if found.fits:
+        return found
+    return replace(found, remedies=tuple(_for_training(job, config, counts)))
+
+
+def _trained(job: Train, config: Any, counts: "Counts") -> Plan:
+    """The plan of a training, whether or not it fits."""
     from assay.training.footprint import footprint
 
     memory = footprint(config, _use(job, trains=True, ranks=job.gpus))
     times = (2.0 if job.lora else 3.0) + job.gradient_checkpointing
     steps = job.rl_steps if isinstance(job, Rl) else 1
     tokens = job.records * job.epochs * _unique(job) * steps
-    parts = [_pass(job, counts, "training", tokens, _length(job), times)]
+    parts = [_pass(job, counts, "training", tokens, times)]
     others = 0.0
     if isinstance(job, Rl):
         others, more = _rl(job, counts, memory)
         parts = [*more, *parts]
     # Weights and state of the last checkpoint, the best weights, and the model.
     whole = job.gpus * (memory.weights + memory.gradients + memory.optimiser)
-    found = Plan(
+    return Plan(
         job=job,
         counts=counts,
         memory=memory,
@@ -216,7 +238,6 @@ def _train(job: Train, config: Any, counts: "Counts") -> Plan:
         parts=tuple(parts),
         disk=whole + job.gpus * memory.weights,
     )
-    return found if found.fits else replace(found, remedies=tuple(_for_training(job, config)))
 
 
 def _rl(job: Rl, counts: "Counts", memory: "Footprint") -> tuple[float, list[Part]]:
@@ -229,14 +250,14 @@ def _rl(job: Rl, counts: "Counts", memory: "Footprint") -> tuple[float, list[Par
     kept = rows * _length(job) * counts.kept * BYTES[job.dtype]
     read = job.rl_steps * job.records * _unique(job)
     parts = [_writing(job, counts, written, rows, 1)]
-    parts.append(_pass(job, counts, "reading under policy and reference", 2 * read, _length(job)))
+    parts.append(_pass(job, counts, "reading under policy and reference", 2 * read))
     # Keys and values go before a pass begins. A policy has a head of its own.
     held = max(0.0, kept + LOGITS - memory.activations) + counts.head * BYTES[job.dtype] / job.gpus
     held += 0.0 if job.lora else memory.weights
     if job.reward is not None:
         reward = counts_of(config_of(job.reward))
         held += reward.parameters * BYTES[job.dtype] / job.gpus
-        parts.append(_pass(job, reward, "rewards", read, _length(job)))
+        parts.append(_pass(job, reward, "rewards", read))
     return held, parts
 
 
@@ -251,7 +272,7 @@ def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
     own = whole.weights + (counts.head * size if writes else 0)
     # At least 16 rows, or writing reads the weights for almost nothing.
     needed = own + whole.activations + 16 * a_row
-    together = 2 ** max(0, math.ceil(math.log2(needed / room)))
+    together = _copy(needed, job.gpu)
     memory = replace(whole, weights=own / together, activations=whole.activations / together)
     if together > job.gpus:
         remedies = _for_inference(job, needed, together)
@@ -266,7 +287,7 @@ def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
         )
     if isinstance(job, Score):
         tokens = job.records * _unique(job)
-        parts = [_pass(job, counts, "scoring", tokens, _length(job))]
+        parts = [_pass(job, counts, "scoring", tokens, together=together)]
         return Plan(
             job=job,
             counts=counts,
@@ -278,8 +299,9 @@ def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
     rows = min(1024.0, (room - memory.total) * together / a_row) / together
     made = job.records * (job.steps - 1) * job.rollouts
     written = made * job.response / 2
+    read = job.records * _length(job)
     parts = [
-        _pass(job, counts, "reading prefixes, each once", job.records * _length(job), _length(job)),
+        _pass(job, counts, "reading prefixes, each once", read, together=together),
         _writing(job, counts, written, rows, together),
     ]
     return Plan(
@@ -293,35 +315,39 @@ def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
     )
 
 
-def _for_training(job: Train, config: Any) -> Iterator[str]:
-    """What would fit, one change at a time and two together, with what it takes."""
-    from assay.training.footprint import footprint
+def _copy(needed: float, gpu: str) -> int:
+    """GPUs of a kind that hold one copy: a power of two, as attention's heads are cut."""
+    return 1 << max(0, math.ceil(math.log2(needed / (USABLE * GPUS[gpu].memory))))
 
+
+def _for_training(job: Train, config: Any, counts: "Counts") -> Iterator[str]:
+    """What would fit, one change at a time and two together, with what it takes."""
+    again: dict[str, Any] = {"gradient_checkpointing": True}
+    low = "" if job.dtype == "bfloat16" else "--dtype bfloat16 "
     ranks = [job.gpus * 2**k for k in range(1, 8)]
+    fewer = [("--gradient-checkpointing", again)]
+    fewer += [(f"--gradient-checkpointing --gpus {n}", {**again, "gpus": n}) for n in ranks]
     more = [(f"--gpus {n}", {"gpus": n}) for n in ranks]
     ways: list[tuple[str, dict[str, Any]]] = [
-        ("--gradient-checkpointing", {"gradient_checkpointing": True}),
         (f"--micro-tokens {job.micro_tokens // 4}", {"micro_tokens": job.micro_tokens // 4}),
         ("--dtype bfloat16", {"dtype": "bfloat16"}),
-        ("--bf16-update stochastic", {"dtype": "bfloat16", "bf16_update": "stochastic"}),
+        (f"{low}--bf16-update stochastic", {"dtype": "bfloat16", "bf16_update": "stochastic"}),
         ("--lora 16", {"lora": 16}),
-        ("--lora 16 --gradient-checkpointing", {"lora": 16, "gradient_checkpointing": True}),
+        ("--lora 16 --gradient-checkpointing", {"lora": 16, **again}),
     ]
-    several = False
-    for words, change in [*ways, *more]:
-        tried = replace(job, **change)
-        if tried == job or ("gpus" in change and several):
-            continue
-        memory = footprint(config, _use(tried, trains=True, ranks=tried.gpus))
-        if memory.total <= USABLE * _gpu(job).memory:
-            several |= "gpus" in change
-            yield f"{words}: {memory.total / 1e9:,.1f} GB a GPU"
+    # Of numbers of GPUs the least that fits is said; recomputation is no news where it is on.
+    for series in ([] if job.gradient_checkpointing else fewer, *([way] for way in ways), more):
+        for words, change in series:
+            tried = replace(job, **change)
+            if tried != job and (found := _trained(tried, config, counts)).fits:
+                yield f"{words}: {found.bytes / 1e9:,.1f} GB a GPU"
+                break
 
 
 def _for_inference(job: Job, needed: float, together: int) -> Iterator[str]:
     yield f"--gpus {together}: a copy on {together}, {needed / together / 1e9:,.1f} GB each"
     for name, gpu in GPUS.items():
-        if needed <= USABLE * gpu.memory * job.gpus and name != job.gpu:
+        if _copy(needed, name) <= job.gpus and name != job.gpu:
             yield f"--gpu {name}: {gpu.memory / 1e9:.0f} GB each"
 
 
@@ -333,7 +359,11 @@ def _lines(found: Plan) -> Iterator[str]:
     )
     copies = job.gpus // found.together
     if not isinstance(job, Train) and found.fits:
-        yield f"{copies} copies of the model, on {found.together} GPU each"
+        yield f"copies of the model: {copies}; GPUs of each: {found.together}" + (
+            f"; GPUs without one: {idle}" if (idle := job.gpus % found.together) else ""
+        )
+        if found.together > 1:
+            yield "`assay` loads a model on one GPU: a copy on several is a server's (vLLM, SGLang)"
     yield f"memory a GPU: {found.bytes / 1e9:,.1f} GB of {found.room / 1e9:,.1f} usable" + (
         "" if found.fits else ", DOES NOT FIT"
     )
