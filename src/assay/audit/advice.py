@@ -10,7 +10,12 @@ from assay.audit.run import Grade
 __all__ = ["Kind", "advice"]
 
 Kind = Literal[
-    "process model", "judge of pairs", "judge of responses", "function", "scorer of responses"
+    "process model",
+    "judge of pairs",
+    "judge of responses",
+    "decision model",
+    "function",
+    "scorer of responses",
 ]
 
 TRAINED: Final[Mapping[Area, str]] = {
@@ -92,6 +97,7 @@ BY_KIND: Final[Mapping[Kind, Mapping[Area, str]]] = {
     "scorer of responses": TRAINED,
     "judge of pairs": JUDGED,
     "judge of responses": JUDGED,
+    "decision model": JUDGED,
     "function": WRITTEN,
 }
 

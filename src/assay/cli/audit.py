@@ -33,11 +33,14 @@ class Command(Compute):
     reward: Annotated[
         str,
         tyro.conf.Positional,
-        tyro.conf.arg(metavar="REWARD", help=f"Scorer: {KINDS}. Judge: {GRAMMAR}."),
+        tyro.conf.arg(
+            metavar="REWARD",
+            help=f"Scorer: {KINDS}. Judge: {GRAMMAR}. Or an answerer, of typed questions.",
+        ),
     ]
     data: Data
-    """Preferences, pools of graded responses, or step labels: file, folder or Hugging Face data
-    set."""
+    """Preferences, pools of graded responses, step labels or typed questions: file, folder or
+    Hugging Face data set."""
     out: Path | None = None
     """Folder of the run, for report.html, audit.json, card.md, audit.sarif and run.json."""
     prompts: int = 300

@@ -20,14 +20,15 @@ from assay.audit.selftest import Selftest, selftest
 from assay.audit.subjects import items_of
 from assay.audit.terminal import terminal
 from assay.audit.told import gamed, good
+from assay.data.decisions import Decisions
 from assay.data.records import prompt_of, responses_of
 from assay.errors import ConfigError, DataError
 from assay.evaluation.report import Report
 from assay.fingerprint import fingerprint
-from assay.protocols import Judge, Scorer
+from assay.protocols import Answerer, Judge, Scorer
 from assay.runs.run import Run
 from assay.runs.settings import dumps, write_atomic
-from assay.specs.answerers import Asking
+from assay.specs.answerers import Asking, answerer
 from assay.stats import Estimate
 from assay.types import Group, Record, Score
 from assay.workflows._audits import CARD, HELD, Compared, compare_audits
@@ -35,7 +36,9 @@ from assay.workflows._counted import Counted
 from assay.workflows._data import Data, aside_in, name_of, named
 from assay.workflows._directly import Directly, asked_directly, due_of, is_function
 from assay.workflows._folder import opened
+from assay.workflows._judging import spent
 from assay.workflows._output import described
+from assay.workflows._typed import asked_questions, typed
 from assay.workflows.evaluate import labelled, measure
 from assay.workflows.score import open_scorer
 
@@ -93,7 +96,7 @@ class Audited:
 
 
 def audit(
-    reward: str | Scorer | Judge,
+    reward: str | Scorer | Judge | Answerer,
     data: Data,
     *,
     out: str | Path | None = None,
@@ -115,13 +118,13 @@ def audit(
     """Try every probe on a reward, and write its report card.
 
     reward: a scorer's or a judge's word (docs/explain/words.md), or an object. data: preferences,
-    pools of graded responses, or step labels. out: folder for audit.json, card.md, audit.sarif,
-    report.html and run.json; an audit that was stopped resumes there. prompts: most prompts, drawn
-    by the seed. probes: names; () is all, with what only some kinds of rewards are asked, and a
-    search for hacks. hacks: responses that the search may score, 0 for none; gold: true quality,
-    which an edit must not raise as well to be one; transfer: another reward to try what is found
-    on. ledger: file of a judge's paid answers; None is one in `out`. settings: what `run.json`
-    holds; None is this call.
+    pools of graded responses, or step labels; or typed questions, for an answerer's word. out:
+    folder for audit.json, card.md, audit.sarif, report.html and run.json; an audit that was
+    stopped resumes there. prompts: most prompts, drawn by the seed. probes: names; () is all, with
+    what only some kinds of rewards are asked, and a search for hacks. hacks: responses that the
+    search may score, 0 for none; gold: true quality, which an edit must not raise as well to be
+    one; transfer: another reward to try what is found on. ledger: file of a judge's paid answers;
+    None is one in `out`. settings: what `run.json` holds; None is this call.
 
     What has no score is counted, and what could not be told is said. Raises `DataError` where
     nothing can be: no response, or none with a score.
@@ -129,6 +132,7 @@ def audit(
     body = settings or described("audit", **locals())
     if prompts < 1:
         raise ConfigError(f"prompts is {prompts}; it must be at least 1")
+    given: Any = reward
     chosen = _chosen(probes)
     if hacks < 0:
         raise ConfigError(f"hacks is {hacks}; give a number of responses, or 0 for no search")
@@ -137,7 +141,11 @@ def audit(
         Ledger(ledger or (None if run is None else run.folder / LEDGER)) as paid,
     ):
         place = Asking(ledger=paid, device=device, dtype=dtype, micro_tokens=micro_tokens)
-        asked = open_reward(reward, place)
+        name = str(reward) if isinstance(reward, (str, Path)) else type(reward).__name__
+        if decided := typed(data, format, prompts=prompts, seed=seed):
+            result = _answered(answerer(given, place), decided, name, name_of(data), paid)
+            return dataclasses.replace(result, settings=body).written_in(run)
+        asked = open_reward(given, place)
         records = labelled(data, format, aside_in(set_aside, out), bare=True)
         items = items_of(records, prompts=prompts, seed=seed)
         started, counted = time.monotonic(), Counted(run, paid)
@@ -162,9 +170,11 @@ def audit(
             if found.best:
                 probed = joined(probed, [found.best[0].held_out])
         card = _card(
-            reward=str(reward) if isinstance(reward, (str, Path)) else type(reward).__name__,
+            reward=name,
             asked=asked,
+            kind=_kind(asked, probed),
             data=name_of(data),
+            prompts=len(items),
             probed=probed,
             measured=_quality(asked, records, probed, seed),
             functions=besides.functions,
@@ -172,6 +182,30 @@ def audit(
             cost=cost,
         )
         return Audited(card=card, probed=probed, settings=body).written_in(run)
+
+
+def _answered(
+    asked: Answerer, records: Sequence[Decisions], name: str, data: str, paid: Ledger
+) -> Audited:
+    """The card of what answers typed questions."""
+    started = time.monotonic()
+    probed, measured = asked_questions(asked, records)
+    cost = Cost(
+        texts=sum(len(one.questions) for one in records),
+        seconds=time.monotonic() - started,
+        paid=spent(paid.paid) if paid.paid.requests else "",
+    )
+    card = _card(
+        reward=name,
+        asked=asked,
+        kind="decision model",
+        data=data,
+        prompts=len(records),
+        probed=probed,
+        measured=measured,
+        cost=cost,
+    )
+    return Audited(card=card, probed=probed)
 
 
 def open_reward(reward: str | Path | Scorer | Judge, asking: Asking) -> Scorer | Judge:
@@ -264,16 +298,17 @@ def _preferred(probed: Probed) -> Report | str:
 def _card(
     *,
     reward: str,
-    asked: Scorer | Judge,
+    asked: object,
+    kind: Kind,
     data: str,
+    prompts: int,
     probed: Probed,
     measured: Report | str,
-    functions: tuple[FunctionCase, ...],
-    hacks: Hacks | None,
     cost: Cost,
+    functions: tuple[FunctionCase, ...] = (),
+    hacks: Hacks | None = None,
 ) -> Card:
-    prompts, steps = len(probed.asked.items), process(probed.asked, probed.unit)
-    kind = _kind(asked, probed)
+    steps = process(probed.asked, probed.unit)
     notes: list[str] = []
     metrics: dict[str, Estimate] = {}
     baselines: dict[str, Estimate] = {}
