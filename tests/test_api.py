@@ -31,7 +31,9 @@ JOBS = {
         "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"
         " dtype device seed overwrite settings"
     ),
-    "benchmark": ("name scorer scores data save out micro_tokens dtype device overwrite settings"),
+    "benchmark": (
+        "name scorer scores data save out micro_tokens dtype device executor overwrite settings"
+    ),
     "best_of_n": (
         "pool scorer scores gold largest transform replay gate format device dtype micro_tokens"
         " seed out overwrite settings"
@@ -46,11 +48,12 @@ JOBS = {
     ),
     "judge": (
         "data judge how out ledger repeats prices limit format set_aside micro_tokens dtype device"
-        " seed chunk overwrite settings"
+        " seed"
+        " chunk executor overwrite settings"
     ),
     "label": (
         "data policy out how verifier samples ledger cut_off guard truncate limit format set_aside"
-        " overwrite settings sampling"
+        " executor overwrite settings sampling"
     ),
     "load_scorer": "scorer device dtype micro_tokens",
     "overoptimization": (
@@ -63,7 +66,8 @@ JOBS = {
         " threads resume overwrite settings changes"
     ),
     "score": (
-        "data scorer out texts format set_aside micro_tokens dtype device chunk overwrite settings"
+        "data scorer out texts format set_aside micro_tokens dtype device"
+        " chunk executor overwrite settings"
     ),
     "search": (
         "strategy prompts generator scorer verifier replay aggregate lower_bound sampling step"
@@ -78,7 +82,7 @@ JOBS = {
         "data backbone out loss held_out format set_aside implicit_beta head aggregate template"
         " max_length dtype device threads resume overwrite settings training"
     ),
-    "verify": "data verifier out write limit format set_aside name overwrite settings",
+    "verify": "data verifier out write limit format set_aside name executor overwrite settings",
 }
 """Parameters of each job, in order."""
 PACKAGES = ("rl", "search")
