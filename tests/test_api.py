@@ -85,7 +85,7 @@ JOBS = {
     "verify": "data verifier out write limit format set_aside name executor overwrite settings",
 }
 """Parameters of each job, in order."""
-PACKAGES = ("rl", "search")
+PACKAGES = ("audit", "rl", "search")
 
 
 def test_these_names_are_public() -> None:
