@@ -107,6 +107,8 @@ class Audit:
     """Of each, but for the rubric judge."""
     judged: int = 20
     """Prompts of the rubric judge, which reads far more."""
+    hacks: int = 2000
+    """Budget of the search for hacks, but for the rubric judge."""
     only: tuple[str, ...] = ()
     """Names of cards to make; without any, all that are not there yet."""
 
@@ -128,7 +130,7 @@ class Audit:
                 continue
             started = time.monotonic()
             run = self.out / f"card-{name}"
-            hacks = 200 if name == "rubric" else 2000
+            hacks = min(200, self.hacks) if name == "rubric" else self.hacks
             result = assay.audit(word, data, prompts=prompts, hacks=hacks, out=run, overwrite=True)
             print(f"{name}: {time.monotonic() - started:.0f} s\n{result}\n", flush=True)
         PAGE.write_text(_page(self.out))
