@@ -169,7 +169,7 @@ def test_what_is_not_there_is_one_sentence(
         ("template=prose", "template=prose: there is chat, plain, turns"),
         ("bos=perhaps", "bos=perhaps: give yes or no"),
         ("max_length=-1", "give a whole number above 0"),
-        ("colour=red", "'colour' is no key; there is preset, template, join"),
+        ("colour=red", "'colour' is no key; there is preset, calibration, template, join"),
         ("template", "'template' is no setting; write key=value"),
         ("preset=x", "no preset is called 'x'"),
         ("preset=trl-prm", "classifier reads that kind"),

@@ -141,7 +141,10 @@ def model(architecture: str = "llama", **changes: Any) -> RewardModel:
 
 
 def test_training_goes_by_every_setting() -> None:
-    but = {"checkpoint_every": "how often a run is kept changes nothing that is learned"}
+    but = {
+        "checkpoint_every": "how often a run is kept changes nothing that is learned",
+        "offload": "where the parts of several processes wait changes no number",
+    }
     all_differ(Settings(), resume.of_settings, but)
 
 
@@ -371,6 +374,7 @@ def test_scores_of_a_command_are_resumed_by_its_settings(tmp_path: Path) -> None
         "set_aside": "rows are counted or refused, below",
         "micro_tokens": "changes memory and speed alone",
         "chunk": "how many are written at once",
+        "executor": "the same chunks, wherever they are scored",
         "overwrite": "a place",
     }
     base = Score(scorer="x", data=str(data), out=tmp_path / "out.jsonl")
@@ -394,7 +398,17 @@ SCHEMA = '{"type": "object"}'
 def test_verdicts_are_kept_by_every_setting_of_what_decides(tmp_path: Path) -> None:
     schema = tmp_path / "schema.json"
     schema.write_text(SCHEMA)
-    unimportant = ("data", "out", "write", "limit", "format", "set_aside", "validate", "overwrite")
+    unimportant = (
+        "data",
+        "out",
+        "write",
+        "limit",
+        "format",
+        "set_aside",
+        "validate",
+        "overwrite",
+        "executor",
+    )
     but = dict.fromkeys(unimportant, "says what is judged, and not how")
     rules = VerifyRules(data="x", at_least=1, language="en", pattern=("a",), json_schema=schema)
     names = {

@@ -363,7 +363,7 @@ def test_a_filtered_sample_leaves_its_prefix_without_responses() -> None:
             "OPENAI_API_KEY",
         ),
         (Reply(403, {"error": "no"}), "OPENAI_API_KEY"),
-        (Reply(404, {"detail": "Not Found"}), "model's name and the base URL"),
+        (Reply(404, {"detail": "Not Found"}), "model's name and the address"),
         (Reply(501, {"error": {"message": "no"}}), "cannot do this with the model"),
         (Reply(400, {"error": {"message": "no", "code": "model_not_found"}}), "model's name"),
         (Reply(429, {"error": {"message": "no", "code": "insufficient_quota"}}), "quota"),
