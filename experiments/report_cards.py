@@ -133,10 +133,10 @@ class Audit:
             hacks = min(200, self.hacks) if name == "rubric" else self.hacks
             result = assay.audit(word, data, prompts=prompts, hacks=hacks, out=run, overwrite=True)
             print(f"{name}: {time.monotonic() - started:.0f} s\n{result}\n", flush=True)
-        PAGE.write_text(_page(self.out))
+        PAGE.write_text(_page(self.out, self.quickstart))
 
 
-def _page(out: Path) -> str:
+def _page(out: Path, quickstart: Path) -> str:
     heads = {
         "process": "A process model: the quickstart's, of 0.4 million parameters",
         "outcome": "An outcome model: GSM8K solutions, 0.4 million parameters from scratch",
@@ -152,6 +152,8 @@ def _page(out: Path) -> str:
         file = out / f"card-{name}" / "card.md"
         if file.is_file():
             body = file.read_text().partition("\n")[2].strip()
+            # Where the files lie is of one machine.
+            body = body.replace(f"{quickstart}/", "").replace(f"{out}/", "")
             parts.append(f"## {head}\n\n{body}")
     return "\n\n".join(parts) + "\n"
 

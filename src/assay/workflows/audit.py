@@ -12,12 +12,13 @@ from assay.answerers.ledger import Ledger
 from assay.audit.advice import Kind, advice
 from assay.audit.card import Card, Cost, estimates, sureness, worst_cases
 from assay.audit.exports import markdown, sarif
+from assay.audit.findings import Unit
 from assay.audit.functions import FunctionCase
 from assay.audit.hacks import Hacks, hunt
 from assay.audit.process import process
 from assay.audit.run import Probed, all_probes, joined, probe
 from assay.audit.selftest import Selftest, selftest
-from assay.audit.subjects import items_of
+from assay.audit.subjects import Item, items_of
 from assay.audit.terminal import terminal
 from assay.audit.told import gamed, good
 from assay.data.decisions import Decisions
@@ -156,17 +157,8 @@ def audit(
         cost = counted.cost(time.monotonic() - started)
         found = None
         if hacks and not probes and len(items) >= FEWEST:
-            true: Any = None if gold is None else open_reward(gold, place)
-            other = None if transfer is None else open_reward(transfer, place)
-            found = hunt(
-                asked,
-                items,
-                budget=hacks,
-                seed=seed,
-                gold=true,
-                transfer=other,
-                unit=probed.unit,
-            )
+            others = [None if x is None else open_reward(x, place) for x in (gold, transfer)]
+            found = _hunted(asked, items, probed.unit, hacks, seed, others)
             if found.best:
                 probed = joined(probed, [found.best[0].held_out])
         card = _card(
@@ -182,6 +174,18 @@ def audit(
             cost=cost,
         )
         return Audited(card=card, probed=probed, settings=body).written_in(run)
+
+
+def _hunted(
+    asked: Scorer | Judge,
+    items: Sequence[Item],
+    unit: Unit,
+    budget: int,
+    seed: int,
+    others: Sequence[Any],
+) -> Hacks:
+    gold, transfer = others
+    return hunt(asked, items, budget=budget, seed=seed, gold=gold, transfer=transfer, unit=unit)
 
 
 def _answered(
