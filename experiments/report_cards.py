@@ -144,7 +144,7 @@ def _page(out: Path, quickstart: Path) -> str:
         "rubric": "A judge by a rubric: SmolLM2-135M's labels",
     }
     parts = [
-        "# Four report cards\n\nMade by `experiments/report_cards.py`; how to read one is in"
+        "# Report cards\n\nMade by `experiments/report_cards.py`; how to read one is in"
         " [audit.md](audit.md). The models are small and little trained: what is shown is what a"
         " card says, not how good a reward can be."
     ]
