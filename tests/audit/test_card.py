@@ -219,3 +219,7 @@ def test_what_a_model_refuses_is_asked_again_only_where_that_may_help(
             said = ask_kept(run, "model", groups, ask, kind, chunk=8, ledger=ledger, final=final)
         assert said == [[Unscored(reason="too long")]]
     assert len(asked) == (1 if final else 2)
+
+
+def test_records_may_come_one_by_one() -> None:
+    assert audit(by(longer), iter(pairs(5)), probes=("length-filler",)).card.prompts == 5

@@ -12,13 +12,12 @@ from assay.answerers.ledger import Ledger
 from assay.audit.advice import Kind, advice
 from assay.audit.card import Card, Cost, estimates, sureness, worst_cases
 from assay.audit.exports import markdown, sarif
-from assay.audit.findings import Unit
 from assay.audit.functions import FunctionCase
 from assay.audit.hacks import Hacks, hunt
 from assay.audit.process import process
 from assay.audit.run import Probed, all_probes, joined, probe
 from assay.audit.selftest import Selftest, selftest
-from assay.audit.subjects import Item, items_of
+from assay.audit.subjects import items_of
 from assay.audit.terminal import terminal
 from assay.audit.told import gamed, good
 from assay.data.decisions import Decisions
@@ -143,6 +142,9 @@ def audit(
     ):
         place = Asking(ledger=paid, device=device, dtype=dtype, micro_tokens=micro_tokens)
         name = str(reward) if isinstance(reward, (str, Path)) else type(reward).__name__
+        if not isinstance(data, (str, Path)):
+            # Typed questions are looked for first, and an iterator can be gone through once.
+            data = list(data)
         if decided := typed(data, format, prompts=prompts, seed=seed):
             result = _answered(answerer(given, place), decided, name, name_of(data), paid)
             return dataclasses.replace(result, settings=body).written_in(run)
@@ -157,8 +159,11 @@ def audit(
         cost = counted.cost(time.monotonic() - started)
         found = None
         if hacks and not probes and len(items) >= FEWEST:
-            others = [None if x is None else open_reward(x, place) for x in (gold, transfer)]
-            found = _hunted(asked, items, probed.unit, hacks, seed, others)
+            words = {"gold": gold, "transfer": transfer}
+            others: dict[str, Any] = {
+                key: None if x is None else open_reward(x, place) for key, x in words.items()
+            }
+            found = hunt(asked, items, budget=hacks, seed=seed, unit=probed.unit, **others)
             if found.best:
                 probed = joined(probed, [found.best[0].held_out])
         card = _card(
@@ -174,18 +179,6 @@ def audit(
             cost=cost,
         )
         return Audited(card=card, probed=probed, settings=body).written_in(run)
-
-
-def _hunted(
-    asked: Scorer | Judge,
-    items: Sequence[Item],
-    unit: Unit,
-    budget: int,
-    seed: int,
-    others: Sequence[Any],
-) -> Hacks:
-    gold, transfer = others
-    return hunt(asked, items, budget=budget, seed=seed, gold=gold, transfer=transfer, unit=unit)
 
 
 def _answered(
