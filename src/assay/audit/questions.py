@@ -98,15 +98,21 @@ def _renamed(own: Sequence[Question]) -> Iterator[Question]:
         yield question.model_copy(update={"name": f"z{i}"})
 
 
-def questions(answerer: Answerer, records: Sequence[Decisions]) -> list[Finding]:
+def questions(
+    answerer: Answerer, records: Sequence[Decisions], base: Answers | None = None
+) -> list[Finding]:
     """Ask the same questions in all ways; return a finding for each that applies.
+
+    base: the answers to the questions as they are; None asks for them.
 
     The effect is the share of verdicts that differ, less the share that differ when nothing is
     changed. An answerer that keeps its answers repeats itself exactly: the floor is then 0.
     """
     states = [record.prompt for record in records]
     asked = [list(record.questions) for record in records]
-    base, again = answerer.answer(states, asked), answerer.answer(states, asked)
+    if base is None:
+        base = answerer.answer(states, asked)
+    again = answerer.answer(states, asked)
     found = []
     for way in WAYS:
         counts = [len(q.options) for q in chain.from_iterable(asked) if _turns(q, 1)]

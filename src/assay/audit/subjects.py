@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from assay.data.records import cluster_key, prompt_of
 from assay.errors import DataError
 from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
 
-__all__ = ["Item", "items_of", "subjects_of"]
+__all__ = ["Item", "items_of", "sampled", "subjects_of"]
+
+T = TypeVar("T")
 
 STRANGERS = 4
 """Responses to other prompts that each subject knows."""
@@ -57,10 +60,15 @@ def items_of(records: Sequence[Record], *, prompts: int | None = None, seed: int
         raise DataError(
             "there is no response to audit with; give preferences, pools or step labels of texts"
         )
-    if prompts is not None and prompts < len(items):
-        chosen = np.random.default_rng(seed).choice(len(items), prompts, replace=False)
-        items = [items[i] for i in sorted(chosen)]
-    return items
+    return items if prompts is None else sampled(items, prompts, seed)
+
+
+def sampled(things: Sequence[T], most: int, seed: int) -> list[T]:
+    """Return at most so many of some things, drawn by the seed, in their order."""
+    if len(things) <= most:
+        return list(things)
+    chosen = np.random.default_rng(seed).choice(len(things), most, replace=False)
+    return [things[i] for i in sorted(chosen)]
 
 
 def _rank(one: Labelled) -> int:

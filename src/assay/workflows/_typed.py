@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from assay.audit.asking import Asked
 from assay.audit.findings import Unit, corrected
 from assay.audit.questions import questions
 from assay.audit.run import Probed, grades
+from assay.audit.subjects import sampled
 from assay.data import sources
 from assay.data.decisions import Decisions, read_decisions
 from assay.data.lines import Row
@@ -34,10 +33,7 @@ def typed(data: object, format: str | None, *, prompts: int, seed: int) -> list[
     else:
         given: Any = data
         records = [one for one in given if isinstance(one, Decisions)]
-    if len(records) <= prompts:
-        return records
-    chosen = np.random.default_rng(seed).choice(len(records), prompts, replace=False)
-    return [records[i] for i in sorted(chosen)]
+    return sampled(records, prompts, seed)
 
 
 def _typed(row: Mapping[str, Any]) -> bool:
@@ -55,7 +51,7 @@ def asked_questions(answerer: Answerer, records: Sequence[Decisions]) -> tuple[P
     lost = [one.reason for row in said for one in row if isinstance(one, Unscored)]
     if len(lost) == sum(map(len, said)):
         raise DataError(f"none of {len(lost)} questions has an answer: {lost[0]}")
-    findings = corrected(questions(answerer, records))
+    findings = corrected(questions(answerer, records, said))
     probed = Probed(
         unit=Unit(value=1.0, meaning="shares of verdicts"),
         findings=findings,
