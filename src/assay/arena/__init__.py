@@ -1,0 +1,1 @@
+"""Rank players from comparisons: models, checkpoints, reward models, prompts, judges."""
