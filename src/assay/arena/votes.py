@@ -31,11 +31,14 @@ class Outcome(IntEnum):
     """Nobody won, for both were bad: a tie in every rating."""
 
 
+COLUMNS: Final = (
+    "first", "second", "outcome", "weight", "cluster", "judge", "covariates", "measures",
+)  # fmt: skip
 POINTS: Final = np.array([1.0, 0.0, 0.5, 0.5])
 NO_PLAYER: Final = "a player has no name"
 SELF_PLAY: Final = "a player met itself"
 NO_OUTCOME: Final = "the outcome is not known"
-NOT_FINITE: Final = "a covariate is NaN or infinite"
+NOT_FINITE: Final = "a covariate or measure is NaN or infinite"
 BAD_WEIGHT: Final = "the weight is not a number above 0"
 
 
@@ -64,9 +67,14 @@ class Votes:
     judges: tuple[str, ...] = ()
     """Name of each judge or annotator."""
     covariates: Array | None = None
-    """What else differs between the two sides of a vote, first less second, (n, c)."""
+    """What enters a rating beside the two players, first less second, (n, c)."""
     covariate_names: tuple[str, ...] = ()
     """Name of each covariate, (c,)."""
+    measures: Array | None = None
+    """What was measured of each side, such as its length, (n, m, 2); `style` makes covariates of
+    it."""
+    measure_names: tuple[str, ...] = ()
+    """Name of each measure, (m,)."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Number of votes that could not be used, by reason."""
 
@@ -81,6 +89,7 @@ class Votes:
             "cluster": self.cluster,
             "judge": self.judge,
             "covariates": self.covariates,
+            "measures": self.measures,
         }
         for name, column in columns.items():
             if column is not None and len(column) != n:
@@ -91,18 +100,14 @@ class Votes:
             ("outcome", self.outcome, len(Outcome)),
             ("judge", self.judge, len(self.judges)),
         ):
-            if codes is not None and n and not (0 <= codes.min() and codes.max() < size):
+            if codes is not None and n and not (codes.min() >= 0 and codes.max() < size):
                 raise DataError(f"{name} must be codes from 0 to {size - 1}")
         if n and bool((self.first == self.second).any()):
             raise DataError(f"{SELF_PLAY}; make the value by `votes`, which leaves it out")
         if self.weight is not None and not (np.isfinite(self.weight) & (self.weight > 0)).all():
             raise DataError(f"{BAD_WEIGHT}; make the value by `votes`, which leaves it out")
-        x = self.covariates
-        width = 0 if x is None else x.shape[-1]
-        if x is not None and (x.ndim != 2 or not np.isfinite(x).all()):
-            raise DataError(f"covariates {x.shape} must be (n, c) finite numbers")
-        if width != len(self.covariate_names):
-            raise DataError(f"{width} covariates have {len(self.covariate_names)} names")
+        _check_numbers("covariates", self.covariates, (n, len(self.covariate_names)))
+        _check_numbers("measures", self.measures, (n, len(self.measure_names), 2))
         object.__setattr__(self, "left_out", MappingProxyType(dict(self.left_out)))
 
     def __len__(self) -> int:
@@ -120,10 +125,9 @@ class Votes:
 
     def where(self, kept: NDArray[Any]) -> "Votes":
         """Return the votes of a mask or of positions; the players stay the same."""
-        columns = ("first", "second", "outcome", "weight", "cluster", "judge", "covariates")
-        chosen = {
+        chosen: dict[str, Any] = {
             name: None if (column := getattr(self, name)) is None else column[kept]
-            for name in columns
+            for name in COLUMNS
         }
         return replace(self, **chosen)
 
@@ -148,10 +152,11 @@ class Votes:
         """
         if self.judge is None or self.cluster is None or not len(self):
             return 0
-        columns = [self.first, self.second, self.outcome, self.judge, self.cluster]
+        columns: list[NDArray[Any]] = [self.first, self.second, self.outcome, self.judge]
+        columns.append(self.cluster)
         if self.covariates is not None:
             columns.extend(self.covariates.T)
-        order = np.lexsort(columns)
+        order = np.lexsort(tuple(columns))
         same = np.ones(len(self) - 1, dtype=np.bool_)
         for column in columns:
             same &= column[order][1:] == column[order][:-1]
@@ -167,16 +172,17 @@ def votes(
     cluster: Sequence[Hashable] | None = None,
     judge: Sequence[str | None] | None = None,
     covariates: Mapping[str, ArrayLike] | None = None,
+    measures: Mapping[str, ArrayLike] | None = None,
     players: Sequence[str] | None = None,
 ) -> Votes:
     """Return votes from names, in which what cannot be used is left out and counted.
 
     first, second: names of players, (n,). outcome: of each vote, None where it is not known.
     cluster: what votes share, a prompt or an annotator; one that is None stands alone. covariates:
-    numbers (n,) by name, first less second.
+    numbers (n,) by name, first less second. measures: numbers (n, 2) by name, of each side.
     players: names in the order of their codes; None takes them as they appear. Left out are votes
     of a player with itself, without a name, without an outcome, with a weight that is no number
-    above 0 and with a covariate that is not finite. Raises `DataError` for columns of other lengths
+    above 0 and with a covariate or a measure that is not finite. Raises `DataError` for columns of other lengths
     and for a player who is not among `players`.
     """
     n = len(first)
@@ -194,7 +200,7 @@ def votes(
         a, b = (_coded(side, codes) for side in (first, second))
     known_outcomes = {int(each) for each in Outcome}
     results = np.array([x if x in known_outcomes else -1 for x in outcome], dtype=np.int8)
-    faults = [
+    faults: list[tuple[str, NDArray[np.bool_]]] = [
         (NO_PLAYER, (a < 0) | (b < 0)),
         (SELF_PLAY, a == b),
         (NO_OUTCOME, results < 0),
@@ -202,11 +208,8 @@ def votes(
     w = None if weight is None else np.asarray(weight, dtype=np.float64)
     if w is not None:
         faults.append((BAD_WEIGHT, ~(np.isfinite(w) & (w > 0))))
-    named = covariates or {}
-    x = None
-    if named:
-        x = np.column_stack([np.asarray(each, dtype=np.float64) for each in named.values()])
-        faults.append((NOT_FINITE, ~np.isfinite(x).all(axis=1)))
+    x = _stacked(covariates or {}, faults)
+    sides = _stacked(measures or {}, faults)
     kept, counts = np.ones(n, dtype=np.bool_), {}
     for reason, fault in faults:
         if len(fault) != n:
@@ -226,9 +229,31 @@ def votes(
         judge=None if who is None else who[kept],
         judges=tuple(judges),
         covariates=None if x is None else x[kept],
-        covariate_names=tuple(named),
+        covariate_names=tuple(covariates or ()),
+        measures=None if sides is None else sides[kept],
+        measure_names=tuple(measures or ()),
         left_out=counts,
     )
+
+
+def _check_numbers(name: str, x: Array | None, shape: tuple[int, ...]) -> None:
+    there = (shape[0], 0, *shape[2:]) if x is None else x.shape
+    if there != shape:
+        raise DataError(f"{name} have the shape {there}; their names ask for {shape}")
+    if x is not None and not np.isfinite(x).all():
+        raise DataError(f"{name} must be finite; make the value by `votes`, which leaves them out")
+
+
+def _stacked(
+    named: Mapping[str, ArrayLike], faults: list[tuple[str, NDArray[np.bool_]]]
+) -> Array | None:
+    """Columns side by side, (n, c) or (n, c, 2); rows that are not finite are a fault."""
+    if not named:
+        return None
+    x = np.stack([np.asarray(each, dtype=np.float64) for each in named.values()], axis=1)
+    finite = np.asarray(np.isfinite(x.reshape(len(x), -1)).all(axis=1))
+    faults.append((NOT_FINITE, ~finite))
+    return x
 
 
 def _coded(names: Iterable[str | None], codes: dict[str, int]) -> Codes:
@@ -260,8 +285,10 @@ def joined(parts: Sequence[Votes]) -> Votes:
     Clusters of different parts are different. A part without judges is `unnamed`'s where another
     has them. Raises `DataError` where covariates differ.
     """
-    if len({part.covariate_names for part in parts}) > 1:
-        raise DataError("the sources have different covariates; read them with the same ones")
+    if len({(part.covariate_names, part.measure_names) for part in parts}) > 1:
+        raise DataError(
+            "the sources have different covariates or measures; read them with the same ones"
+        )
     players: dict[str, int] = {}
     judges: dict[str, int] = {}
     columns: dict[str, list[Any]] = {}
@@ -280,6 +307,7 @@ def joined(parts: Sequence[Votes]) -> Votes:
             ("cluster", own + clusters),
             ("judge", _coded(names, judges)[who]),
             ("covariates", part.covariates),
+            ("measures", part.measures),
         ):
             columns.setdefault(name, []).append(column)
         clusters += int(own.max(initial=-1)) + 1
@@ -290,6 +318,7 @@ def joined(parts: Sequence[Votes]) -> Votes:
         "cluster": any(part.cluster is not None for part in parts),
         "judge": any(part.judge is not None for part in parts),
         "covariates": bool(parts and parts[0].covariate_names),
+        "measures": bool(parts and parts[0].measure_names),
     }
     whole = {
         name: np.concatenate(column) for name, column in columns.items() if has.get(name, True)
@@ -297,7 +326,8 @@ def joined(parts: Sequence[Votes]) -> Votes:
     return Votes(
         players=tuple(players),
         judges=tuple(judges) if has["judge"] else (),
-        covariate_names=parts[0].covariate_names,
+        covariate_names=parts[0].covariate_names if parts else (),
+        measure_names=parts[0].measure_names if parts else (),
         left_out=counts,
         **whole,
     )
@@ -308,10 +338,10 @@ def summary(votes: Votes) -> str:
     n, k = len(votes), len(votes.players)
     ties = int((votes.outcome >= Outcome.TIE).sum())
     lines = [f"{n:,} votes on {k} players, {ties:,} of them ties"]
-    lines += [f"{count:,} votes left out: {why}" for why, count in votes.left_out.items()]
+    lines += [f"{count:,} left out: {why}" for why, count in votes.left_out.items()]
     if repeats := votes.repeats():
         lines.append(
-            f"{repeats:,} votes repeat another one by the same judge on the same pair of the same"
-            " cluster; drop them, or take intervals by cluster"
+            f"{repeats:,} repeat another vote of the same judge on the same pair and cluster;"
+            " drop them, or take intervals by cluster"
         )
     return "; ".join(lines)

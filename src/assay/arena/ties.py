@@ -1,0 +1,134 @@
+"""What a vote says of two strengths: three likelihoods that differ in what a tie is.
+
+z = r_A - r_B (and what covariates add), in natural log-odds.
+
+| model | P(A wins) | P(tie) | sufficient |
+|---|---|---|---|
+| bradley_terry | sigmoid(z), a tie is half a win of each (a quasi-likelihood) | - | wins + ties / 2 |
+| davidson (1970, JASA 65:317) | e^(z/2) / Z, Z = e^(z/2) + e^(-z/2) + nu | nu / Z | 2 wins + ties |
+| rao_kupper (1967, JASA 62:194) | sigmoid(z - ln theta) | the rest, theta > 1 | no such sum |
+
+With strengths pi = e^r: Davidson's is pi_A / (pi_A + pi_B + nu sqrt(pi_A pi_B)), Rao and Kupper's
+pi_A / (pi_A + theta pi_B).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit
+
+from assay.stats.intervals import Array
+
+__all__ = ["LIKELIHOODS", "Likelihood", "Model", "Scores", "Terms", "tie_of"]
+
+Model = Literal["bradley_terry", "davidson", "rao_kupper"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Terms:
+    """Log-likelihood of m kinds of votes, its slopes and its curvature, each (m,)."""
+
+    value: Array
+    dz: Array
+    dt: Array
+    """By the tie parameter."""
+    zz: Array
+    """Curvature, the second derivative with its sign changed: not negative."""
+    zt: Array
+    tt: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scores:
+    """Slopes of one vote's log-likelihood, by what it said: (3, m) for a win of the first, of the
+    second, and a tie."""
+
+    dz: Array
+    dt: Array
+
+
+class Likelihood(Protocol):
+    """How likely votes are at differences z (m,) and a tie parameter."""
+
+    def __call__(
+        self, z: Array, tie: float, wins: Array, losses: Array, ties: Array
+    ) -> Terms:  # pragma: no cover
+        """Sum the votes of each kind."""
+
+
+def _half(z: Array, tie: float, wins: Array, losses: Array, ties: Array) -> Terms:
+    p = expit(z)
+    won, total = wins + ties / 2, wins + losses + ties
+    nothing = np.zeros_like(z)
+    return Terms(
+        value=won * log_expit(z) + (total - won) * log_expit(-z),
+        dz=won - total * p,
+        dt=nothing,
+        zz=total * p * (1 - p),
+        zt=nothing,
+        tt=nothing,
+    )
+
+
+def _davidson(z: Array, tie: float, wins: Array, losses: Array, ties: Array) -> Terms:
+    """An exponential family of (wins - losses) / 2 and ties: the curvature is their covariance."""
+    norm = np.logaddexp(np.abs(z) / 2 + np.log1p(np.exp(-np.abs(z))), tie)
+    won, lost, tied = np.exp(z / 2 - norm), np.exp(-z / 2 - norm), np.exp(tie - norm)
+    total, mean = wins + losses + ties, (won - lost) / 2
+    return Terms(
+        value=(wins - losses) * z / 2 + ties * tie - total * norm,
+        dz=(wins - losses) / 2 - total * mean,
+        dt=ties - total * tied,
+        zz=total * ((won + lost) / 4 - mean * mean),
+        zt=-total * mean * tied,
+        tt=total * tied * (1 - tied),
+    )
+
+
+def _rao_kupper(z: Array, tie: float, wins: Array, losses: Array, ties: Array) -> Terms:
+    """A tie is as likely as (theta^2 - 1) P(A wins) P(B wins); tie is ln theta, above 0."""
+    if tie <= 0:
+        nothing = np.zeros_like(z)
+        worst = np.where(ties > 0, -np.inf, 0.0)
+        return Terms(value=worst, dz=nothing, dt=nothing, zz=nothing, zt=nothing, tt=nothing)
+    won, lost = expit(z - tie), expit(-z - tie)
+    a, b = wins + ties, losses + ties
+    curve_a, curve_b = a * won * (1 - won), b * lost * (1 - lost)
+    grow = -np.expm1(-2 * tie)  # 1 - theta^-2
+    return Terms(
+        value=a * log_expit(z - tie) + b * log_expit(-z - tie)
+        + ties * (2 * tie + np.log(grow)),
+        dz=a * (1 - won) - b * (1 - lost),
+        dt=-a * (1 - won) - b * (1 - lost) + ties * 2 / grow,
+        zz=curve_a + curve_b,
+        zt=curve_b - curve_a,
+        tt=curve_a + curve_b + ties * 4 * (1 - grow) / grow**2,
+    )  # fmt: skip
+
+
+LIKELIHOODS: Final[Mapping[Model, Likelihood]] = {
+    "bradley_terry": _half,
+    "davidson": _davidson,
+    "rao_kupper": _rao_kupper,
+}
+
+
+def scores(model: Model, z: Array, tie: float) -> Scores:
+    """Return the slopes of single votes at differences z (m,)."""
+    one, none = np.ones_like(z), np.zeros_like(z)
+    said = [(one, none, none), (none, one, none), (none, none, one)]
+    terms = [LIKELIHOODS[model](z, tie, *each) for each in said]
+    return Scores(dz=np.stack([t.dz for t in terms]), dt=np.stack([t.dt for t in terms]))
+
+
+def tie_of(model: Model, tie: float) -> float:
+    """Return Davidson's nu, Rao and Kupper's theta, and NaN for half ties."""
+    return float(np.exp(tie)) if model != "bradley_terry" else float("nan")
+
+
+def chosen(scores: Array, outcome: NDArray[np.int8]) -> Array:
+    """Return the slope of each vote (n,) from those of all that it might have said (3, n)."""
+    return np.asarray(np.take_along_axis(scores, outcome[None].astype(np.intp), axis=0)[0])
