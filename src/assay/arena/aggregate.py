@@ -11,8 +11,8 @@ from assay.stats.intervals import Array
 
 __all__ = ["Table", "outcomes", "tabulate", "win_matrix"]
 
-BLOCK: Final = 2**18
-"""Votes counted at once, so that what is made on the way stays in the cache."""
+BLOCK: Final = 2**20
+"""Votes counted at once, so that little memory is taken on the way."""
 DENSE: Final = 4000
 """Most players whose pairs are counted in a matrix of all pairs."""
 
@@ -57,7 +57,7 @@ def tabulate(votes: Votes, weight: Array | None = None) -> Table:
     k = len(votes.players)
     if k > DENSE:
         return _sparse(votes, w)
-    counts = np.zeros(3 * k * k)
+    counts = np.zeros(3 * k * k, dtype=np.int64 if w is None else np.float64)
     for start in range(0, len(votes), BLOCK):
         part = slice(start, start + BLOCK)
         code = votes.first[part].astype(np.intp)
@@ -66,7 +66,7 @@ def tabulate(votes: Votes, weight: Array | None = None) -> Table:
         code *= 3
         code += np.minimum(votes.outcome[part], Outcome.TIE)
         counts += np.bincount(code, weights=None if w is None else w[part], minlength=3 * k * k)
-    shown = counts.reshape(k, k, 3)
+    shown = counts.reshape(k, k, 3).astype(np.float64)
     # A win of the first here is one of the second where the pair was shown the other way round.
     both = shown + shown.transpose(1, 0, 2)[:, :, [1, 0, 2]]
     first, second = np.nonzero(np.triu(both.sum(axis=2), 1))

@@ -4,11 +4,11 @@ z = r_A - r_B (and what covariates add), in natural log-odds.
 
 | model | P(A wins) | P(tie) | sufficient |
 |---|---|---|---|
-| bradley_terry | sigmoid(z), a tie is half a win of each (a quasi-likelihood) | - | wins + ties / 2 |
+| bradley_terry | sigmoid(z), a tie is half a win of each | - | wins + ties / 2 |
 | davidson (1970, JASA 65:317) | e^(z/2) / Z, Z = e^(z/2) + e^(-z/2) + nu | nu / Z | 2 wins + ties |
 | rao_kupper (1967, JASA 62:194) | sigmoid(z - ln theta) | the rest, theta > 1 | no such sum |
 
-With strengths pi = e^r: Davidson's is pi_A / (pi_A + pi_B + nu sqrt(pi_A pi_B)), Rao and Kupper's
+Half ties are a quasi-likelihood: z is right, its curvature need not be. With strengths pi = e^r: Davidson's is pi_A / (pi_A + pi_B + nu sqrt(pi_A pi_B)), Rao and Kupper's
 pi_A / (pi_A + theta pi_B).
 """
 
@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, log_expit
 
 from assay.stats.intervals import Array
 
-__all__ = ["LIKELIHOODS", "Likelihood", "Model", "Scores", "Terms", "tie_of"]
+__all__ = ["LIKELIHOODS", "Likelihood", "Model", "Scores", "Terms", "scores", "tie_of"]
 
 Model = Literal["bradley_terry", "davidson", "rao_kupper"]
 
@@ -117,18 +116,25 @@ LIKELIHOODS: Final[Mapping[Model, Likelihood]] = {
 
 
 def scores(model: Model, z: Array, tie: float) -> Scores:
-    """Return the slopes of single votes at differences z (m,)."""
-    one, none = np.ones_like(z), np.zeros_like(z)
-    said = [(one, none, none), (none, one, none), (none, none, one)]
-    terms = [LIKELIHOODS[model](z, tie, *each) for each in said]
-    return Scores(dz=np.stack([t.dz for t in terms]), dt=np.stack([t.dt for t in terms]))
+    """Return the slopes of single votes at differences z (m,), those of `LIKELIHOODS`."""
+    nothing = np.zeros((3, 1))
+    if model == "bradley_terry":
+        p = expit(z)
+        return Scores(dz=np.stack([1 - p, -p, 0.5 - p]), dt=nothing)
+    if model == "davidson":
+        norm = np.logaddexp(np.abs(z) / 2 + np.log1p(np.exp(-np.abs(z))), tie)
+        mean = np.sinh(z / 2) * np.exp(-norm)
+        tied = np.exp(tie - norm)
+        return Scores(
+            dz=np.stack([0.5 - mean, -0.5 - mean, -mean]), dt=np.stack([-tied, -tied, 1 - tied])
+        )
+    up, down = expit(tie - z), expit(tie + z)  # how far either is from a sure win
+    return Scores(
+        dz=np.stack([up, -down, up - down]),
+        dt=np.stack([-up, -down, 2 / -np.expm1(-2 * tie) - up - down]),
+    )
 
 
 def tie_of(model: Model, tie: float) -> float:
     """Return Davidson's nu, Rao and Kupper's theta, and NaN for half ties."""
     return float(np.exp(tie)) if model != "bradley_terry" else float("nan")
-
-
-def chosen(scores: Array, outcome: NDArray[np.int8]) -> Array:
-    """Return the slope of each vote (n,) from those of all that it might have said (3, n)."""
-    return np.asarray(np.take_along_axis(scores, outcome[None].astype(np.intp), axis=0)[0])

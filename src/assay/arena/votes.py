@@ -182,8 +182,8 @@ def votes(
     numbers (n,) by name, first less second. measures: numbers (n, 2) by name, of each side.
     players: names in the order of their codes; None takes them as they appear. Left out are votes
     of a player with itself, without a name, without an outcome, with a weight that is no number
-    above 0 and with a covariate or a measure that is not finite. Raises `DataError` for columns of other lengths
-    and for a player who is not among `players`.
+    above 0 and with a covariate or a measure that is not finite. Raises `DataError` for columns of
+    other lengths and for a player who is not among `players`.
     """
     n = len(first)
     given = {"second": second, "outcome": outcome, "cluster": cluster, "judge": judge}
