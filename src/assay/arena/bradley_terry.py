@@ -22,7 +22,7 @@ from assay.arena.votes import Votes
 from assay.errors import DataError
 from assay.stats.intervals import Array
 
-__all__ = ["ELO", "Fit", "differences", "fit", "fit_table", "regularised"]
+__all__ = ["ELO", "Fit", "differences", "fit", "fit_table", "with_prior"]
 
 ELO: Final = 400 / math.log(10)
 """Points per unit of natural log-odds on the scale on which 400 points are odds of ten to one."""
@@ -70,24 +70,24 @@ def fit(
     """Return the maximum for votes among players who can all be compared.
 
     ridge: penalty lambda / 2 |beta|^2 beside the sum over votes. regularised: lambda of prior wins,
-    half of it each way on every pair that met (`regularised`). Raises `DataError` where the players
+    half of it each way on every pair that met (`with_prior`). Raises `DataError` where the players
     fall into groups that cannot be compared, naming them, where somebody has no finite rating, and
     where the model needs ties and there are none.
     """
     table = tabulate(votes)
-    found = connected(_with_prior(table, regularised))
+    found = connected(with_prior(table, regularised))
     if found.not_scoreable and len(found.components) == 1:
         some = [f"{votes.players[i]} ({why})" for i, why in list(found.not_scoreable.items())[:6]]
         raise DataError(
             f"{len(found.not_scoreable)} players have no finite rating: {', '.join(some)}; rate the"
             " others (`ratings.rate` does), or ask for a regularised rating"
         )
-    rateable(votes, found)
+    rateable(votes, found, regularised)
     made = fit_table(table, model=model, ridge=ridge, regularised=regularised)
     return replace(made, players=votes.players, covariate_names=votes.covariate_names)
 
 
-def regularised(table: Table, lam: float) -> Table:
+def with_prior(table: Table, lam: float) -> Table:
     """Return the table with lambda / 2 more wins each way on every pair of players that met.
 
     Nothing is added between players who never met: a prior there would make groups comparable that
@@ -111,9 +111,6 @@ def regularised(table: Table, lam: float) -> Table:
     )
 
 
-_with_prior = regularised
-
-
 def fit_table(
     table: Table,
     *,
@@ -127,7 +124,7 @@ def fit_table(
     start: parameters (p,) to begin from. Raises `DataError` where Newton's steps lead to no finite
     maximum.
     """
-    data = _with_prior(table, regularised)
+    data = with_prior(table, regularised)
     k, c = data.players, 0 if data.covariates is None else data.covariates.shape[1]
     has_tie = model != "bradley_terry"
     tied, total = float(data.ties.sum()), float(data.total.sum())

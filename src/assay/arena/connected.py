@@ -8,6 +8,7 @@ difference is whatever one likes. A ridge hides that; here it is said.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,11 @@ from assay.arena.aggregate import Table
 from assay.arena.votes import Votes
 from assay.errors import DataError
 
-__all__ = ["Connected", "connected", "rateable", "regularised_only"]
+__all__ = ["REGULARISED", "Connected", "connected", "rateable"]
 
-SHOWN = 6
+REGULARISED: Final = "ask for a regularised rating by its lambda (regularised=0.5)"
+"""The one way to a number for those who have no finite rating."""
+SHOWN: Final = 6
 """Names listed of a component."""
 
 
@@ -68,23 +71,25 @@ def _why(wins: int, losses: int) -> str:
     return "lost only to players above and won only against players below: no finite rating"
 
 
-def rateable(votes: Votes, found: Connected) -> NDArray[np.intp]:
+def rateable(votes: Votes, found: Connected, regularised: float = 0.0) -> NDArray[np.intp]:
     """Return the codes of those who can be rated together.
 
-    Raises `DataError` that names the components where there are several, or none.
+    Raises `DataError` that names the components where there are several, or none. regularised: what
+    was tried already, and is no advice then.
     """
     if len(found.components) == 1:
         return np.asarray(found.components[0], dtype=np.intp)
+    advice = "" if regularised else f", or {REGULARISED}"
     if not found.components:
         raise DataError(
-            f"none of {len(votes.players)} players has a finite rating: nobody both won (or tied)"
-            f" and lost on a cycle of others; {regularised_only()}"
+            f"none of {len(votes.players)} players has a finite rating, for no votes go round:"
+            f" collect more{advice}"
         )
     parts = "; ".join(_names(votes, each) for each in found.components)
     raise DataError(
         f"the players fall into {len(found.components)} groups that cannot be compared, so there is"
-        f" no joint table: {parts}; rate each alone (`votes.among`), collect votes between them, or"
-        f" {regularised_only()}"
+        f" no joint table: {parts}; collect votes between them, rate each alone (`votes.among`)"
+        f"{advice}"
     )
 
 
@@ -92,8 +97,3 @@ def _names(votes: Votes, codes: tuple[int, ...]) -> str:
     names = ", ".join(votes.players[i] for i in codes[:SHOWN])
     more = f" and {len(codes) - SHOWN} more" if len(codes) > SHOWN else ""
     return f"[{names}{more}]"
-
-
-def regularised_only() -> str:
-    """Say the one way to a number for all."""
-    return "ask for a regularised rating by its lambda (regularised=0.5)"
