@@ -7,6 +7,7 @@ of a fit (`intervals.covariance`), so clusters count as what they are worth.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -87,7 +88,7 @@ def votes_for_gap(
     if not variance > 0:
         raise ConfigError(f"with {ties:.0%} ties a gap of {gap:g} cannot be; give fewer")
     z = float(ndtri((1 + confidence) / 2) + ndtri(power))
-    return clustering * z * z * variance / (lean * lean * gap * gap)
+    return float(clustering * z * z * variance / (lean * lean * gap * gap))
 
 
 def more_votes(
@@ -203,7 +204,7 @@ def decide(
     order = np.argsort(-fit.strength, kind="stable")
     pairs = [(order[0], i) for i in order[1:]]
     if goal == "order":
-        pairs = list(zip(order[:-1], order[1:], strict=True))
+        pairs = list(pairwise(order))
     level = 1 - spent(error, look) / max(len(pairs), 1)
     unsettled = []
     for i, j in pairs:

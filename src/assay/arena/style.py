@@ -3,7 +3,7 @@
 | how | covariate | as in |
 |---|---|---|
 | lmarena | (a - b) / (a + b + 1) of each measure | LMArena's style control (arena-rank) |
-| arena_hard | length (a - b) / (a + b); others per length, d = c / (length + 1), (d_a - d_b) / (d_a + d_b + 1) | Arena-Hard v2 |
+| arena_hard | (a - b) / (a + b) of length; of others per length, as above | Arena-Hard v2 |
 | difference | a - b | |
 
 Each column is then centred and divided by its standard deviation, as both do. Centring lets the

@@ -8,8 +8,8 @@ z = r_A - r_B (and what covariates add), in natural log-odds.
 | davidson (1970, JASA 65:317) | e^(z/2) / Z, Z = e^(z/2) + e^(-z/2) + nu | nu / Z | 2 wins + ties |
 | rao_kupper (1967, JASA 62:194) | sigmoid(z - ln theta) | the rest, theta > 1 | no such sum |
 
-Half ties are a quasi-likelihood: z is right, its curvature need not be. With strengths pi = e^r:
-Davidson's is pi_A / (pi_A + pi_B + nu sqrt(pi_A pi_B)), Rao and Kupper's pi_A / (pi_A + theta pi_B).
+Half ties are a quasi-likelihood: z is right, its curvature need not be. With pi = e^r, Davidson's
+P(A wins) is pi_A / (pi_A + pi_B + nu sqrt(pi_A pi_B)), Rao and Kupper's pi_A / (pi_A + theta pi_B).
 """
 
 from collections.abc import Mapping
