@@ -108,7 +108,7 @@ def more_votes(
     """
     at = [one, other]
     v = spread.matrix[np.ix_(at, at)]
-    variance = v[0, 0] + v[1, 1] - 2 * v[0, 1]
+    variance = float(v[0, 0] + v[1, 1] - 2 * v[0, 1])
     gap = float(fit.strength[one] - fit.strength[other])
     if gap == 0:
         return math.inf

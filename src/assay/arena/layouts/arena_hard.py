@@ -1,5 +1,5 @@
-"""Arena-Hard's judgments (arXiv:2406.11939): {uid, category, judge, model, baseline, games: [{score},
-{score}]}.
+"""Arena-Hard's judgments (arXiv:2406.11939): {uid, category, judge, model, baseline, games: two of
+{score}}.
 
 The first game shows the baseline first, the second the model. ">>" counts three votes. Of a row in
 which a game is null or has no score, neither counts, for one order alone favours a side.
