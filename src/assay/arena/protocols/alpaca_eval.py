@@ -172,12 +172,12 @@ def length_controlled(
     return LengthControlled(
         win_rate=Estimate(
             value=value,
-            low=max(0.0, value - half),
-            high=min(100.0, value + half),
+            low=float(max(0.0, value - half)),
+            high=float(min(100.0, value + half)),
             n=len(y),
             unscored=unscored,
         ),
-        standard_error=100 * float(p.std(ddof=1)) / np.sqrt(len(y)),
+        standard_error=float(100 * p.std(ddof=1) / np.sqrt(len(y))),
         length=float(beta[0]),
         difficulty=float(beta[1]),
         model=float(beta[2]),
