@@ -29,7 +29,9 @@ ELO: Final = 400 / math.log(10)
 STEPS: Final = 100
 PRECISE: Final = 1e-9
 """Largest slope, as a share of the votes, at which a maximum is reached."""
-FURTHEST: Final = 40.0
+NEAR: Final = 1e-3
+"""Longest step that is left at a maximum."""
+FURTHEST: Final = 30.0
 """Log-odds that no finite maximum reaches: beyond, a covariate separates wins from losses."""
 
 
@@ -142,10 +144,12 @@ def fit_table(
     value, terms = _evaluate(data, model, x, ridge, has_tie)
     for step in range(STEPS):
         slope, hessian = _assemble(data, terms, x, ridge, has_tie)
-        if np.abs(slope).max(initial=0.0) <= PRECISE * max(total, 1.0):
+        move = _solve(hessian, slope, k)
+        flat = np.abs(slope).max(initial=0.0) <= PRECISE * max(total, 1.0)
+        # Towards an infinite maximum the slope vanishes, too, but steps stay long.
+        if flat and np.abs(move).max(initial=0.0) <= NEAR:
             x[:k] -= x[:k].mean()
             return _made(data, model, x, value, hessian, step, ridge, regularised)
-        move = _solve(hessian, slope, k)
         size = 1.0
         while True:
             new, terms = _evaluate(data, model, x + size * move, ridge, has_tie)

@@ -73,7 +73,10 @@ def read(
             except DataError as error:
                 raise DataError(f"{row.where}: {error}") from error
 
-    return collected(ballots())
+    found = collected(ballots())
+    if covariates and not len(found):
+        raise DataError(f"{source}: no row has a number in each of {', '.join(covariates)}")
+    return found
 
 
 def _layout(name: str, row: Mapping[str, Any], source: str | Path) -> ModuleType:

@@ -33,7 +33,7 @@ def matches(row: Mapping[str, Any]) -> bool:
 def games(row: Mapping[str, Any]) -> list[tuple[Outcome | None, float]]:
     """Return outcome and weight of both games, each None where either has no score."""
     found = []
-    for game in fields.value(row, "games"):
+    for game in fields.parsed(fields.value(row, "games")):
         said = game.get("score") if isinstance(game, dict) else None
         weight = STRONG if isinstance(said, str) and (">>" in said or "<<" in said) else 1.0
         found.append((None if said is None else outcome_of(said, "score"), weight))

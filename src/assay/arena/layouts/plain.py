@@ -56,7 +56,7 @@ class Table:
             cluster=None if said["cluster"] is None else str(said["cluster"]),
             judge=_name(said["judge"]),
             covariates={
-                name.removeprefix(COVARIATE): _number(fields.value(row, name))
+                name.removeprefix(COVARIATE): _number(row.get(name))
                 for name in (*self.covariates, *(n for n in row if n.startswith(COVARIATE)))
             },
             measures={

@@ -40,6 +40,8 @@ __all__ = [
 
 LAMBDA: Final = 0.2
 STEPS: Final = 100
+FURTHEST: Final = 15.0
+"""Log-odds that no finite fit reaches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +210,7 @@ def _logistic(x: Array, y: Array, w: Array) -> tuple[Array, Array]:
             return beta, inverse
         step = inverse @ slope
         beta = beta + step / max(1.0, float(np.abs(step).max()))
-        if np.abs(beta).max() > 50:
+        if np.abs(x @ beta).max() > FURTHEST:
             break
     raise DataError(
         "the length-controlled fit has no finite maximum: a difference of length separates all wins"
