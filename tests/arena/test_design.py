@@ -1,6 +1,7 @@
 """Designs, abilities and style against planted truths."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_the_next_pair_is_the_one_that_leaves_least_unknown() -> None:
     assert best.gain == pytest.approx(gains[top])
     many = next_pairs(ratings, spread, 30)
     assert len({(each.first, each.second) for each in many}) > 1
-    assert all(a.gain >= b.gain - 1e-12 for a, b in zip(many[:-1], many[1:], strict=True))
+    assert all(a.gain >= b.gain - 1e-12 for a, b in pairwise(many))
     only = next_pairs(ratings, spread, 2, among=[2, 3])
     assert {each.first for each in only} == {"p2"}
 

@@ -90,7 +90,7 @@ def published() -> Iterator[tuple[str, str, list[dict[str, Any]], list[Outcome],
     """Rows with the columns of each published file, what they say and how many are left out."""
     talk = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "**hello**"}]
     text = [{"role": "user", "content": [{"type": "text", "text": "hi"}]},
-            {"role": "assistant", "content": [{"type": "text", "text": "# hello\n- you"}]}]  # fmt: skip
+            {"role": "assistant", "content": [{"type": "text", "text": "# hello"}]}]  # fmt: skip
     models = {"model_a": "x", "model_b": "y"}
     first, second, tie, bad = Outcome
     fifty = [
@@ -161,7 +161,7 @@ def published() -> Iterator[tuple[str, str, list[dict[str, Any]], list[Outcome],
 @pytest.mark.parametrize("case", list(published()), ids=lambda case: case[0])
 def test_published_rows_are_read_as_they_are(case: Any, tmp_path: Path) -> None:
     name, layout, rows, said, left = case
-    assert [key for key, each in LAYOUTS.items() if each.matches(rows[0])][0] == layout
+    assert next(key for key, each in LAYOUTS.items() if each.matches(rows[0])) == layout
     made = read(rows_of(name, rows, tmp_path))
     assert [Outcome(each) for each in made.outcome] == said
     assert dict(made.left_out) == ({"the outcome is not known": left} if left else {})
