@@ -17,7 +17,7 @@ from assay.arena.design import (
     undone,
     votes_for_gap,
 )
-from assay.arena.intervals import covariance
+from assay.arena.intervals import covariance, difference
 from assay.arena.style import controlled, measured
 from assay.arena.votes import Votes, votes
 from assay.errors import ConfigError, DataError
@@ -221,3 +221,23 @@ def test_style_control_names_what_was_not_measured() -> None:
         controlled(made, ["bold"])
     with pytest.raises(ConfigError, match="no measures"):
         controlled(drawn(np.random.default_rng(0), np.zeros(2), 5))
+
+
+def test_deciding_look_after_look_keeps_its_error() -> None:
+    """Two equal players, five looks at ever more votes: one look's interval errs far more often."""
+    rng = np.random.default_rng(8)
+    wrong, naive = [], []
+    for _ in range(100):
+        made = drawn(rng, np.zeros(2), 400)
+        stopped, apart = False, False
+        for look in range(1, 6):
+            part = made.where(np.arange(80 * look))
+            ratings = fit(part)
+            spread = covariance(ratings, part)
+            stopped |= decide(ratings, spread, look=look).stop
+            gap = difference(ratings, spread, 0, 1)
+            apart |= gap.low > 0 or gap.high < 0
+        wrong.append(stopped)
+        naive.append(apart)
+    assert np.mean(wrong) <= 0.05
+    assert np.mean(naive) >= 0.1

@@ -17,7 +17,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from assay.arena.aggregate import Table, tabulate
 from assay.arena.connected import connected, rateable
-from assay.arena.ties import LIKELIHOODS, Model, Terms, tie_of
+from assay.arena.ties import LIKELIHOODS, Model, Terms
 from assay.arena.votes import Votes
 from assay.errors import DataError
 from assay.stats.intervals import Array
@@ -41,25 +41,34 @@ class Fit:
 
     model: Model
     players: tuple[str, ...]
-    strength: Array
-    """Natural log-odds, (k,), of mean 0."""
     covariate_names: tuple[str, ...]
-    coefficients: Array
-    """What one unit of each covariate adds to the log-odds of the first player, (c,)."""
-    tie: float
-    """Davidson's nu or Rao and Kupper's theta; NaN where a tie is half a win of each."""
-    log_likelihood: float
-    hessian: Array
-    """Curvature at the maximum, (p, p): strengths, coefficients, tie parameter (its logarithm);
-    singular along equal strengths."""
     parameters: Array
-    """All of them, (p,), as the curvature has them."""
+    """Strengths, coefficients, and the logarithm of the tie parameter where there is one, (p,)."""
+    hessian: Array
+    """Curvature at the maximum, (p, p), singular along equal strengths."""
+    log_likelihood: float
     steps: int
     regularised: float = 0.0
     """Lambda of the prior wins on observed pairs; above 0 the strengths are not the maximum of the
     likelihood."""
     ridge: float = 0.0
     """Penalty on half the sum of squared coefficients."""
+
+    @property
+    def strength(self) -> Array:
+        """Natural log-odds, (k,), of mean 0."""
+        return self.parameters[: len(self.players)]
+
+    @property
+    def coefficients(self) -> Array:
+        """What one unit of each covariate adds to the log-odds of the first player, (c,)."""
+        k = len(self.players)
+        return self.parameters[k : k + len(self.covariate_names)]
+
+    @property
+    def tie(self) -> float:
+        """Davidson's nu or Rao and Kupper's theta; NaN where a tie is half a win of each."""
+        return math.exp(self.parameters[-1]) if self.model != "bradley_terry" else math.nan
 
 
 def fit(
@@ -149,7 +158,17 @@ def fit_table(
         # Towards an infinite maximum the slope vanishes, too, but steps stay long.
         if flat and np.abs(move).max(initial=0.0) <= NEAR:
             x[:k] -= x[:k].mean()
-            return _made(data, model, x, value, hessian, step, ridge, regularised)
+            return Fit(
+                model=model,
+                players=tuple(map(str, range(k))),
+                covariate_names=tuple(map(str, range(c))),
+                parameters=x,
+                hessian=hessian,
+                log_likelihood=value,
+                steps=step,
+                regularised=regularised,
+                ridge=ridge,
+            )
         size = 1.0
         while True:
             new, terms = _evaluate(data, model, x + size * move, ridge, has_tie)
@@ -238,30 +257,3 @@ def factor(hessian: Array, k: int) -> Any:
             "the votes leave a parameter undetermined: a covariate is constant, or is explained by"
             " the players or by the other covariates; drop it, or give a ridge (ridge=1.0)"
         ) from error
-
-
-def _made(
-    data: Table,
-    model: Model,
-    x: Array,
-    value: float,
-    hessian: Array,
-    steps: int,
-    ridge: float,
-    lam: float,
-) -> Fit:
-    k, has_tie = data.players, model != "bradley_terry"
-    return Fit(
-        model=model,
-        players=tuple(map(str, range(k))),
-        strength=x[:k].copy(),
-        covariate_names=(),
-        coefficients=x[k : len(x) - has_tie].copy(),
-        tie=tie_of(model, float(x[-1]) if has_tie else 0.0),
-        log_likelihood=value,
-        hessian=hessian,
-        parameters=x,
-        steps=steps,
-        regularised=lam,
-        ridge=ridge,
-    )

@@ -17,15 +17,15 @@ of all strengths is 0; a rating's interval is about its distance from that mean,
 votes are in, and `difference` is the one that compares two.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 
-from assay.arena.aggregate import Table, outcomes, tabulate
-from assay.arena.bradley_terry import Fit, differences, factor, fit_table
+from assay.arena.aggregate import outcomes, tabulate
+from assay.arena.bradley_terry import Fit, factor, fit_table
 from assay.arena.connected import connected
 from assay.arena.ties import scores
 from assay.arena.votes import Codes, Votes
@@ -87,7 +87,7 @@ def covariance(fit: Fit, votes: Votes, kind: Kind = "cluster", *, small: bool = 
         meat = _clustered(fit, votes)
     else:
         n, df = len(votes), float(len(votes) - 1)
-        meat = _alone(fit, votes)
+        meat = _clustered(fit, replace(votes, cluster=np.arange(n, dtype=np.int32)))
     half = np.asarray(cho_solve(held, meat))
     matrix = _centred(np.asarray(cho_solve(held, half.T)), k)
     return Covariance(kind=kind, matrix=matrix * (n / (n - 1) if small else 1.0), n=n, df=df)
@@ -103,37 +103,6 @@ def _centred(matrix: Array, k: int) -> Array:
 
 def _tie(fit: Fit) -> float:
     return float(fit.parameters[-1]) if fit.model != "bradley_terry" else 0.0
-
-
-def _alone(fit: Fit, votes: Votes) -> Array:
-    """Sum over votes of s s': of equal votes at once, each by the square of its weight."""
-    table = tabulate(votes, None if votes.weight is None else votes.weight**2)
-    each = scores(fit.model, differences(table, fit.parameters), _tie(fit))
-    counts = np.stack([table.wins, table.losses, table.ties])
-    uu = (counts * each.dz**2).sum(axis=0)
-    uv, vv = (counts * each.dz * each.dt).sum(axis=0), (counts * each.dt**2).sum(axis=0)
-    k, p = len(fit.players), len(fit.parameters)
-    meat = np.zeros((p, p))
-    sides = table.first.astype(np.intp), table.second.astype(np.intp)
-    _add_pairs(meat, k, sides, sides, uu)
-    x = table.covariates
-    if x is not None:
-        at = slice(k, k + x.shape[1])
-        meat[at, at] = (x * uu[:, None]).T @ x
-        _cross(meat, k, at, table, uu[:, None] * x)
-        if p > at.stop:
-            meat[at, -1] = meat[-1, at] = x.T @ uv
-    if fit.model != "bradley_terry":
-        meat[-1, -1] = vv.sum()
-        _cross(meat, k, slice(p - 1, p), table, uv[:, None])
-    return meat
-
-
-def _cross(meat: Array, k: int, at: slice, table: Table, values: Array) -> None:
-    for j, column in zip(range(at.start, at.stop), values.T, strict=True):
-        sums = np.bincount(table.first, weights=column, minlength=k)
-        sums -= np.bincount(table.second, weights=column, minlength=k)
-        meat[:k, j] = meat[j, :k] = sums
 
 
 def _add_pairs(

@@ -88,21 +88,14 @@ class Ratings:
             "ridge": fit.ridge,
             "tie": None if np.isnan(fit.tie) else fit.tie,
             "coefficients": {name: each.to_json() for name, each in self.coefficients.items()},
-            "players": [
-                {
-                    "player": line.player,
-                    "rating": line.rating.to_json() if isinstance(line.rating, Estimate) else None,
-                    "not_scoreable": line.rating.reason
-                    if isinstance(line.rating, Unscored)
-                    else None,
-                    "rank": line.rank,
-                    "ranks": line.ranks,
-                    "share": line.share,
-                    "votes": line.votes,
-                }
-                for line in self.lines
-            ],
+            "players": [_json(line) for line in self.lines],
         }
+
+
+def _json(line: Rated) -> dict[str, Any]:
+    if isinstance(line.rating, Unscored):
+        return {**vars(line), "rating": None, "not_scoreable": line.rating.reason}
+    return {**vars(line), "rating": line.rating.to_json()}
 
 
 def rate(
@@ -131,37 +124,28 @@ def rate(
     spread = covariance(made, inside, kind)
     ratings, scale = _scaled(made, spread, anchor)
     ranks = None if regularised else rank_intervals(made, spread, seed=seed)
-    lines = []
+    lines: list[tuple[int, Estimate | Unscored, int | None, tuple[int, int] | None]] = []
     for place, i in enumerate(np.argsort(-made.strength, kind="stable"), 1):
-        code = among[i]
-        lines.append(
-            Rated(
-                player=made.players[i],
-                rating=ratings[i],
-                rank=place,
-                ranks=None if ranks is None else (int(ranks[i, 0]), int(ranks[i, 1])),
-                share=float(share[code]),
-                votes=float(weight[code]),
-            )
-        )
+        ends = None if ranks is None else (int(ranks[i, 0]), int(ranks[i, 1]))
+        lines.append((int(among[i]), ratings[i], place, ends))
     for code, why in missing.items():
-        if not why.startswith("no votes"):
-            why = f"{why}; {REGULARISED}"
-        lines.append(
-            Rated(
-                player=votes.players[code],
-                rating=Unscored(reason=why),
-                rank=None,
-                ranks=None,
-                share=float(share[code]),
-                votes=float(weight[code]),
-            )
-        )
+        advice = "" if why.startswith("no votes") else f"; {REGULARISED}"
+        lines.append((code, Unscored(reason=why + advice), None, None))
     if regularised:
         scale += f"; regularised, lambda {regularised:g}: no intervals"
     both = estimates(made, spread)[len(made.players) :]
     return Ratings(
-        lines=tuple(lines),
+        lines=tuple(
+            Rated(
+                player=votes.players[code],
+                rating=rating,
+                rank=place,
+                ranks=ends,
+                share=float(share[code]),
+                votes=float(weight[code]),
+            )
+            for code, rating, place, ends in lines
+        ),
         coefficients=dict(zip(made.covariate_names, both, strict=True)),
         fit=made,
         spread=spread,

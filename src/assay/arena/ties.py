@@ -21,7 +21,7 @@ from scipy.special import expit, log_expit
 
 from assay.stats.intervals import Array
 
-__all__ = ["LIKELIHOODS", "Likelihood", "Model", "Scores", "Terms", "scores", "tie_of"]
+__all__ = ["LIKELIHOODS", "Likelihood", "Model", "Scores", "Terms", "scores"]
 
 Model = Literal["bradley_terry", "davidson", "rao_kupper"]
 
@@ -133,8 +133,3 @@ def scores(model: Model, z: Array, tie: float) -> Scores:
         dz=np.stack([up, -down, up - down]),
         dt=np.stack([-up, -down, 2 / -np.expm1(-2 * tie) - up - down]),
     )
-
-
-def tie_of(model: Model, tie: float) -> float:
-    """Return Davidson's nu, Rao and Kupper's theta, and NaN for half ties."""
-    return float(np.exp(tie)) if model != "bradley_terry" else float("nan")

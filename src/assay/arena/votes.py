@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from assay.errors import DataError
 from assay.stats.intervals import Array
 
-__all__ = ["Codes", "Outcome", "Votes", "joined", "left_out", "summary", "votes"]
+__all__ = ["Codes", "Outcome", "Votes", "joined", "summary", "votes"]
 
 Codes = NDArray[np.int32]
 
@@ -270,13 +270,6 @@ def _clusters(ids: Sequence[Hashable]) -> Codes:
         [codes.setdefault((i,) if x is None else x, len(codes)) for i, x in enumerate(ids)],
         dtype=np.int32,
     )
-
-
-def left_out(votes: Votes, counts: Mapping[str, int]) -> Votes:
-    """Return the votes with more that were left out before, by reason."""
-    total = {key: votes.left_out.get(key, 0) + counts.get(key, 0)
-             for key in (*votes.left_out, *counts)}  # fmt: skip
-    return replace(votes, left_out={key: count for key, count in total.items() if count})
 
 
 def joined(parts: Sequence[Votes]) -> Votes:
