@@ -47,6 +47,8 @@ __all__ = [
 Kind = Literal["cluster", "sandwich", "model"]
 LAG_SHARE: Final = 0.06
 """Clusters of up to so many votes per player are summed pair by pair, larger ones by a matrix."""
+NONE: Final = 1e-9
+"""Half an interval, in log-odds, that is rounding alone."""
 BLOCK: Final = 2**18
 """Votes of small clusters that are summed at once."""
 CELLS: Final = 4_000_000
@@ -228,8 +230,8 @@ def estimates(fit: Fit, spread: Covariance, confidence: float = 0.95) -> list[Es
         half[:] = np.nan
     if fit.ridge:
         half[k : k + c] = np.nan
-    # A player against nobody else's votes has no spread, and says nothing of another sample.
-    half[half == 0] = np.nan
+    # What never varies says nothing of how far another sample may lie.
+    half[half <= NONE] = np.nan
     return [
         Estimate(value=float(x), low=float(x - h), high=float(x + h), n=spread.n)
         for x, h in zip(fit.parameters[: k + c], half[: k + c], strict=True)
@@ -246,7 +248,7 @@ def difference(
     value = float(fit.strength[one] - fit.strength[other])
     variance = spread.matrix[one, one] + spread.matrix[other, other] - 2 * spread.matrix[one, other]
     half = student_quantile(spread.df, confidence) * float(np.sqrt(max(variance, 0.0)))
-    if not half > 0 or fit.regularised:
+    if half <= NONE or fit.regularised:
         half = float("nan")
     return Estimate(value=value, low=value - half, high=value + half, n=spread.n)
 
