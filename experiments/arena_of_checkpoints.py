@@ -1,0 +1,131 @@
+"""An arena of the checkpoints of an RL run: whose order of them is over-optimized?
+
+In the arithmetic world a policy of about 100k parameters is trained against a process model, paid
+by the score of the last step or by the weakest step (`experiments.rl_worlds`). What it writes to
+held-out problems at every tenth round is kept, and the checkpoints meet in pairs before three
+judges: gold (the exact verifier), the process model, and one that prefers the longer response.
+
+    python -m experiments.arena_of_checkpoints --json
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import tyro
+from experiments.rl_worlds import ARMS, BASE, policy_of, prepare, world_of
+
+from assay.data import io
+from assay.models import checkpoint
+from assay.protocols import Scorer
+from assay.rl.loop import optimise
+from assay.rl.scoring import Part
+from assay.scorers.baselines import Longest
+from assay.scorers.local import LocalScorer
+from assay.scorers.verifier import Verified
+from assay.types import Group, Score, Unscored
+from assay.workflows.arena import Arena, arena
+from assay.worlds.threads import threads
+
+EVERY = 10
+"""Rounds from one checkpoint to the next."""
+
+
+@dataclass
+class Kept:
+    """Gold that writes down what it is shown: the responses of every evaluation, by round."""
+
+    gold: Scorer
+    folder: Path
+    seen: int = 0
+    fingerprint: str = field(default="exact verifier, kept", init=False)
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        io.write(groups, self.folder / f"{self.seen * EVERY:03d}.jsonl")
+        self.seen += 1
+        return self.gold.score(groups)
+
+
+def train(out: Path, seed: int, arm: str, rounds: int, prompts: int) -> Path:
+    """Train one arm, unless it is there; return the folder of its responses, a file per round."""
+    prepare(out, seed)
+    folder, world = out / f"seed{seed}", world_of(seed)
+    target = folder / f"arena {arm}"
+    kept = Kept(Verified(world.verifier), target / "responses")
+    if (target / "rl.json").is_file():
+        return kept.folder
+    with threads(1):
+        prm = LocalScorer(checkpoint.load(folder / "prm"))
+        parts, changes = ARMS[arm]
+        train_prompts, test_prompts = world.prompts()
+        optimise(
+            policy_of(folder / "policy"),
+            train_prompts,
+            [Part(name="process model", scorer=prm, **part) for part in parts],
+            settings=replace(
+                BASE,
+                seed=seed,
+                steps=rounds,
+                watch_every=EVERY,
+                watch_prompts=prompts,
+                **changes,
+            ),
+            out=target,
+            held_out=test_prompts,
+            golds={"truth": kept},
+            progress=False,
+            # The rounds of files are counted from the first.
+            resume=False,
+        )
+    return kept.folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Train what is missing, play, and print what came of it."""
+
+    out: Path = Path("runs/arena")
+    """Where everything goes."""
+    seed: int = 0
+    arms: tuple[str, ...] = ("last step", "min")
+    """Ways to pay, of `experiments.rl_worlds`."""
+    rounds: int = 80
+    prompts: int = 200
+    """Held-out problems."""
+    budget: int = 3000
+    """Meetings of each arena."""
+    json: bool = False
+    """Print JSON."""
+
+    def __call__(self) -> None:
+        found = {}
+        for arm in self.arms:
+            folder = train(self.out, self.seed, arm, self.rounds, self.prompts)
+            found[arm] = self.arena(arm, folder)
+        if self.json:
+            print(json.dumps({arm: one.to_json() for arm, one in found.items()}, indent=1))
+            return
+        print("\n\n".join(f"paid by {arm}\n{one}" for arm, one in found.items()))
+
+    def arena(self, arm: str, folder: Path) -> Arena:
+        """All checkpoints before the three judges."""
+        players = {f"round@{int(x.stem)}": str(x) for x in sorted(folder.glob("*.jsonl"))}
+        prm = LocalScorer(checkpoint.load(self.out / f"seed{self.seed}" / "prm"))
+        _, held_out = world_of(self.seed).prompts()
+        with threads(1):
+            return arena(
+                players,
+                held_out,
+                judges={"process model": prm, "the longer": Longest()},
+                gold=Verified(world_of(self.seed).verifier),
+                budget=self.budget,
+                seed=self.seed,
+                out=self.out / f"page {arm}",
+                overwrite=True,
+            )
+
+
+if __name__ == "__main__":
+    tyro.cli(Experiment)()
