@@ -2,8 +2,9 @@
 
 In the arithmetic world a policy of about 100k parameters is trained against a process model, paid
 by the score of the last step or by the weakest step (`experiments.rl_worlds`). What it writes to
-held-out problems at every tenth round is kept, and the checkpoints meet in pairs before three
-judges: gold (the exact verifier), the process model, and one that prefers the longer response.
+held-out problems at every tenth round is kept, and the checkpoints meet in pairs before judges:
+gold (the exact verifier), the process model read in either way, and one that prefers the longer
+response.
 
     python -m experiments.arena_of_checkpoints --json
 """
@@ -23,6 +24,7 @@ from assay.rl.loop import optimise
 from assay.rl.scoring import Part
 from assay.scorers.baselines import Longest
 from assay.scorers.local import LocalScorer
+from assay.scorers.reaggregate import Aggregated
 from assay.scorers.verifier import Verified
 from assay.types import Group, Score, Unscored
 from assay.workflows.arena import Arena, arena
@@ -118,7 +120,11 @@ class Experiment:
             return arena(
                 players,
                 held_out,
-                judges={"process model": prm, "the longer": Longest()},
+                judges={
+                    "PRM, last step": Aggregated(prm, "last"),
+                    "PRM, weakest step": Aggregated(prm, "min"),
+                    "the longer": Longest(),
+                },
                 gold=Verified(world_of(self.seed).verifier),
                 budget=self.budget,
                 seed=self.seed,

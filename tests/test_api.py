@@ -27,6 +27,11 @@ TYPES = {
     *("Score", "StepLabels", "Unscored", "Verdict"),
 }
 JOBS = {
+    "arena": (
+        "players data judges gold people out budget design until baseline style checkpoints"
+        " max_tokens temperature limit ledger repeats prices format set_aside micro_tokens dtype"
+        " device seed chunk overwrite settings"
+    ),
     "audit": (
         "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"
         " dtype device seed overwrite settings"
@@ -85,7 +90,7 @@ JOBS = {
     "verify": "data verifier out write limit format set_aside name executor overwrite settings",
 }
 """Parameters of each job, in order."""
-PACKAGES = ("audit", "rl", "search")
+PACKAGES = ("arena", "audit", "rl", "search")
 
 
 def test_these_names_are_public() -> None:

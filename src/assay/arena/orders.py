@@ -92,8 +92,8 @@ def compared(one: Ratings, other: Ratings, *, seed: int = 0) -> Orders:
 
     tau = (C - D) / N over pairs of players with a rating in both. The ends of its interval are
     (2 A - N) / N and (N - 2 R) / N, A and R the pairs that are surely alike and surely reversed, so
-    it holds at 95 % or more. Regularised ratings have no intervals, and no pair of them is sure. Raises
-    `ConfigError` for fewer than two players in common.
+    it holds at 95 % or more. Regularised ratings have no intervals, and no pair of them is sure.
+    Raises `ConfigError` for fewer than two players in common.
     """
     common = [name for name in one.fit.players if name in other.fit.players]
     if len(common) < 2:

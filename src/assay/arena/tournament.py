@@ -245,7 +245,9 @@ def votes_of(
                     measures=dict(zip(MEASURES, both, strict=True)),
                 )
             )
-    return collected(ballots)
+    found = collected(ballots)
+    # In the order of the pools, whoever met first.
+    return found.among([found.players.index(x) for x in pools.players if x in found.players])
 
 
 def _outcomes(said: Comparison | Unscored) -> Iterator[tuple[bool, Outcome | None, float]]:

@@ -203,8 +203,8 @@ def _pairs(each: Standing) -> list[Block]:
     shown = order[:MOST]
     at = {name: code for code, name in enumerate(players)}
     body = []
-    for one in shown:
-        row: list[Any] = [one]
+    for place, one in enumerate(shown, start=1):
+        row: list[Any] = [f"{place} {one}"]
         for other in shown:
             share = float(each.shares[at[one], at[other]])
             row.append("" if math.isnan(share) else Shade(f"{share:.2f}", share))
@@ -218,7 +218,7 @@ def _pairs(each: Standing) -> list[Block]:
         if met
         else ""
     )
-    return [Table(["", *shown], body, caption)]
+    return [Table(["", *map(str, range(1, len(shown) + 1))], body, caption)]
 
 
 def _trust(name: str, each: Standing) -> list[Block]:
@@ -228,9 +228,8 @@ def _trust(name: str, each: Standing) -> list[Block]:
         "points of the longer response": each.length,
     }
     facts = {what: value for what, value in shares.items() if isinstance(value, Estimate)}
-    told, pairs = each.separable
-    few: dict[str, Any] = {"pairs told apart": f"{told} of {pairs}"}
+    blocks: list[Block] = [Paragraph(f"By {name}:"), Bullets(trust(each))]
     if len(each.groups) > 1:
-        few |= {f"group {i}": ", ".join(group) for i, group in enumerate(each.groups, start=1)}
-    blocks: list[Block] = [Paragraph(f"By {name}:"), Bullets(trust(each)), KeyValues(few)]
+        groups = {f"group {i}": ", ".join(group) for i, group in enumerate(each.groups, start=1)}
+        blocks.append(KeyValues(groups))
     return [*blocks, Estimates(facts)] if facts else blocks

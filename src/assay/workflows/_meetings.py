@@ -43,6 +43,8 @@ class Meetings:
     seed: int
     met: list[Meeting] = field(default_factory=list)
     said: dict[str, list[Said]] = field(default_factory=dict)
+    scores: dict[str, dict[tuple[int, int], Score | Unscored]] = field(default_factory=dict)
+    """Of each scorer, by player and prompt."""
     looks: int = 0
     stopped: str = ""
     """Why it stopped before its budget."""
@@ -68,7 +70,7 @@ class Meetings:
                 self.stopped = f"all {len(self.met):,} meetings there are were played"
                 break
             for name, judge in self.judges.items():
-                self.said[name] += self._asked(judge, new)
+                self.said[name] += self._asked(name, judge, new)
             self.met += new
             if until != "budget" and self._enough(first, until):
                 break
@@ -129,19 +131,21 @@ class Meetings:
                 )
         return found
 
-    def _asked(self, judge: Judge | Scorer, new: Sequence[Meeting]) -> list[Said]:
+    def _asked(self, name: str, judge: Judge | Scorer, new: Sequence[Meeting]) -> list[Said]:
         """What a judge says of some meetings; what is kept is not asked again."""
         if not isinstance(judge, Judge):
-            return self._scored(judge, new)
+            return self._scored(name, judge, new)
         open_ = [met for met in new if not self.pools.same(met)]
         pairs = [self.pools.pair(met) for met in open_]
         answers = self._kept(judge, pairs, judge.compare, Comparison | Unscored)
         known = dict(zip(open_, answers, strict=True))
         return [known.get(met, TIE) for met in new]
 
-    def _scored(self, scorer: Scorer, new: Sequence[Meeting]) -> list[Said]:
+    def _scored(self, name: str, scorer: Scorer, new: Sequence[Meeting]) -> list[Said]:
         """The higher score wins: every player's response to a prompt is scored once."""
-        prompts = list(dict.fromkeys(met.prompt for met in new))
+        scores = self.scores.setdefault(name, {})
+        known = {prompt for _, prompt in scores}
+        prompts = [p for p in dict.fromkeys(met.prompt for met in new) if p not in known]
         rows = [self.pools.responses[prompt] for prompt in prompts]
         groups = [
             Group(
@@ -151,7 +155,6 @@ class Meetings:
             for prompt, row in zip(prompts, rows, strict=True)
         ]
         found = self._kept(scorer, groups, scorer.score, list[Score | Unscored], SCORES)
-        scores: dict[tuple[int, int], Score | Unscored] = {}
         for prompt, row, values in zip(prompts, rows, found, strict=True):
             there = [player for player, x in enumerate(row) if x is not None]
             scores |= {(p, prompt): s for p, s in zip(there, values, strict=True)}
@@ -175,6 +178,7 @@ class Meetings:
             ledger=self.ledger,
             what="meetings",
             kept=kept,
+            quiet=bool(self.met),
         )
 
 
