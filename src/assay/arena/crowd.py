@@ -58,8 +58,8 @@ def crowd(
     """Return strengths of players and abilities of judges.
 
     prior: a and b of Beta(a, b) on every ability. resamples: bootstrap of clusters for the
-    abilities' intervals. Covariates are not used. Raises `DataError` without judges, with one alone, whose ability no votes
-    can tell, and where the players cannot be compared even so.
+    abilities' intervals. Covariates are not used. Raises `DataError` without judges, with one
+    alone, whose ability no votes can tell, and where the players cannot be compared even so.
     """
     if votes.judge is None or len(votes.judges) < 2:
         raise DataError(
