@@ -28,8 +28,9 @@ __all__ = ["Job", "Label", "Part", "Plan", "Rl", "Score", "Train", "plan"]
 USABLE = 0.9
 """Share of a GPU's memory that a job can have: the rest is CUDA's, the allocator's and NCCL's."""
 BYTES = {"float32": 4, "bfloat16": 2}
-LOGITS = 3 * 4 * 2**24
-"""Bytes of a policy's logits while log-probabilities are read (`models.log_probabilities`)."""
+LOGITS = 3 * 4 * 2**27
+"""Bytes of a policy's logits on a GPU while log-probabilities are read
+(`models.log_probabilities`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
