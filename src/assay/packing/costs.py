@@ -38,7 +38,10 @@ VERSION: Final = 1
 """Of the file; another one is not read."""
 STEADY: Final = 1.25
 """Largest ratio of two measurements that are believed."""
-TOKENS: Final = 512
+WEIGHTS: Final = 2**20
+"""Most weights of the product that is timed on a CPU, where a large layer's takes seconds."""
+TOKENS: Final = {"cpu": 512, "cuda": 4096}
+"""Rows of it: enough for the processor to be what bounds it, not its memory."""
 CALLS: Final = 32
 ROUNDS: Final = 5
 
@@ -175,9 +178,12 @@ def _heads(backbone: nn.Module) -> tuple[int, int, int] | None:
 
 @torch.no_grad()
 def _operations_per_second(weight: Tensor) -> float:
-    rows = torch.ones(TOKENS, weight.shape[1], dtype=weight.dtype, device=weight.device)
+    if not weight.is_cuda:
+        weight = weight[: max(1, WEIGHTS // weight.shape[1])]
+    tokens = TOKENS["cuda" if weight.is_cuda else "cpu"]
+    rows = torch.ones(tokens, weight.shape[1], dtype=weight.dtype, device=weight.device)
     seconds = seconds_of(lambda: nn.functional.linear(rows, weight), weight.device)
-    return 2 * TOKENS * weight.numel() / seconds
+    return 2 * tokens * weight.numel() / seconds
 
 
 @torch.no_grad()
