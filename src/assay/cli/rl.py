@@ -106,11 +106,15 @@ class Command:
 
     def __call__(self) -> None:
         """Train, save, report."""
+        from assay.training.parallel import leads
         from assay.workflows.rl import rl
 
-        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        if leads():
+            logging.basicConfig(level=logging.WARNING, format="%(message)s")
         options = {name: value for name, value in vars(self).items() if name != "settings"}
         result = rl(**options, recipe=self.settings, settings=self)
+        if not leads():
+            return
         print(result)
         for alarm in result.alarms:
             print(alarm, file=sys.stderr)
