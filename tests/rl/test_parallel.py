@@ -34,12 +34,12 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("worlds")
     one, two, four = (folder / str(size) for size in (1, 2, 4))
     two.mkdir()
-    started = start(2, [[HERE, str(two), *RUNS, "stopped=prime@3"]], folder)
+    started = start(2, [[HERE, str(two), *RUNS, "stopped=prime@2"]], folder)
     for name in RUNS:
         run(name, one / name, ALONE)
     assert ends(started) == [(0, ""), (0, "")]
     shutil.copytree(two / "stopped", four / "stopped")
-    words = ["rloo", "ppo", "stopped=prime"]
+    words = ["ppo", "stopped=prime"]
     assert ends(start(4, [[HERE, str(four), *words]], folder)) == [(0, "")] * 4
     return folder
 
@@ -81,9 +81,8 @@ def test_two_processes_end_where_one_does(name: str, worlds: Path) -> None:
     assert not (worlds / "2" / name / "checkpoint").exists()
 
 
-@pytest.mark.parametrize("name", ["rloo", "ppo"])
-def test_four_processes_end_where_one_does(name: str, worlds: Path) -> None:
-    same(worlds / "1" / name, worlds / "4" / name)
+def test_four_processes_end_where_one_does(worlds: Path) -> None:
+    same(worlds / "1" / "ppo", worlds / "4" / "ppo")
 
 
 @pytest.mark.parametrize("size", ["1", "4"])
@@ -144,7 +143,7 @@ def test_nodes_with_other_prompts_are_refused_in_one_line(
     (code, said), (other_code, nothing) = ends(start(2, given, tmp_path))
     assert (code, other_code) == (2, 2)
     assert "process 1 has other prompts than process 0" in said.splitlines()[-1]
-    assert "assay" not in nothing
+    assert not [line for line in nothing.splitlines() if "assay" in line]
 
 
 def test_more_processes_than_groups_of_an_update_are_refused() -> None:

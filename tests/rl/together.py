@@ -32,7 +32,7 @@ HOW: dict[str, Any] = {
     "samples": 4,
     "max_tokens": 7,
     "learning_rate": 1e-3,
-    "watch_every": 1,
+    "watch_every": 2,
     "watch_prompts": 5,
     "watch_samples": 2,
     "checkpoint_every": 100,
@@ -57,10 +57,10 @@ class Stops(small.By):
 
     def __init__(self, rank: int, world: World, calls: int) -> None:
         super().__init__(small.nines)
-        self.here, self.at = rank == world.rank, calls
+        self.here, self.last = rank == world.rank, calls
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
-        if self.here and self.calls == self.at:
+        if self.here and self.calls == self.last:
             raise BackendError("stopped on purpose")
         return super().score(groups)
 

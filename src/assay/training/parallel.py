@@ -11,8 +11,9 @@ nothing, for a pass gathers weights from everybody. Rank 0, the leader, prints a
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain, groupby
@@ -229,9 +230,11 @@ def _fail(world: World, store: Any, error: Exception) -> NoReturn:
             + "; the same command again goes on from the last checkpoint"
         ) from error
     if not world.leader:
+        began = time.monotonic()
         heard = _heard(store, 0, PATIENCE) is not None
-        # Where nothing can be written, the leader is gone, and what failed was not its loss.
-        if heard or (not lost and not _tell(store, world.rank, str(error))):
+        # What cannot be asked at all is gone with the leader, and what failed was not its loss.
+        gone = time.monotonic() - began < PATIENCE.total_seconds()
+        if heard or (not lost and gone):
             raise SystemExit(2) from error
     if lost:
         raise BackendError(
@@ -241,13 +244,10 @@ def _fail(world: World, store: Any, error: Exception) -> NoReturn:
     raise error
 
 
-def _tell(store: Any, rank: int, line: str) -> bool:
-    """Say how a process ends; false where who holds what all write to is gone."""
-    try:
+def _tell(store: Any, rank: int, line: str) -> None:
+    """Say how a process ends, unless who holds what all write to is gone."""
+    with suppress(RuntimeError):
         store.set(f"failed/{rank}", line)
-    except RuntimeError:
-        return False
-    return True
 
 
 def _heard(store: Any, rank: int, wait: timedelta) -> str | None:
