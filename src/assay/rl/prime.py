@@ -92,7 +92,7 @@ class ImplicitProcess:
         chosen = np.flatnonzero(scored_B)
         if not len(chosen):
             return {}
-        sums = torch.zeros(2, dtype=torch.float64)
+        sums = np.zeros(2)
         self.optimiser.zero_grad(set_to_none=True)
 
         def of(part: Sequence[int]) -> tuple[Tensor, float]:
@@ -107,10 +107,10 @@ class ImplicitProcess:
             counts = i < len(parts) - idle
             (term if counts else term * 0.0).backward()  # type: ignore[no-untyped-call]
             if counts:
-                sums += torch.tensor([float(term.detach()), hits])
+                sums += [float(term.detach()), hits]
         clip_gradients(parameters_of(self.optimiser), self.clip)
         self.optimiser.step()
-        loss, right = self.world.summed(sums).tolist()
+        loss, right = self.world.summed(torch.from_numpy(sums)).tolist()
         return {"prime/loss": loss, "prime/accuracy": right / len(chosen)}
 
     def _token_rewards(self, samples: Sequence[Sample]) -> Tensor:

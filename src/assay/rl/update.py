@@ -309,7 +309,7 @@ def update(
     weights_B_T[members] = objectives.weights(own, settings.reduction, settings.max_tokens).numpy()
     token_B_T[members] = objectives.weights(own, "token", 1).numpy()
     world = policy.world
-    sums, read = torch.zeros(4, dtype=torch.float64), []
+    sums, read = np.zeros(4), []
     parts, idle = passes(batch.rollout.samples, members, settings.micro_tokens, world)
     given = settings, beta, batch
     for i, part in enumerate(parts):
@@ -318,9 +318,9 @@ def update(
         if loss.requires_grad:
             (loss if counts else loss * 0.0).backward()  # type: ignore[no-untyped-call]
         if counts:
-            sums += torch.tensor([one.loss, one.value_loss, one.charge, one.clipped])
+            sums += [one.loss, one.value_loss, one.charge, one.clipped]
             read += [] if one.reading is None else [(part, one.reading)]
-    loss_sum, value_sum, charge_sum, clipped = world.summed(sums).tolist()
+    loss_sum, value_sum, charge_sum, clipped = world.summed(torch.from_numpy(sums)).tolist()
     norm = clip([*policy.network_parameters().values()], settings.clip)
     if not math.isfinite(loss_sum) or not math.isfinite(norm):
         optimiser.zero_grad(set_to_none=True)
