@@ -26,7 +26,7 @@ from assay.models import lora
 from assay.models.layout import Layout
 from assay.models.log_probabilities import LogProbabilities, Reference, log_probabilities
 from assay.models.policy import save_policy
-from assay.protocols import Prefix, Sampling, Splitter
+from assay.protocols import Splitter
 from assay.training.parallel import ALONE, World
 from assay.training.sharding import whole
 
@@ -105,11 +105,6 @@ class Policy:
         of_model = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         limit = self.generator.encoder.layout.max_length
         return min(limit, of_model) if isinstance(of_model, int) and of_model > 0 else limit
-
-    def sample(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Sample]]:
-        """Samples of the policy as it stands."""
-        with self.as_it_is() as generator:
-            return generator.sample(prefixes, sampling)
 
     @contextmanager
     def as_it_is(self) -> Iterator[HuggingFace]:
