@@ -63,7 +63,7 @@ JOBS = {
     "rl": (
         "prompts policy reward out gold recipe held_out prime prime_learning_rate environment turns"
         " lora gate format set_aside limit template join split setting max_length dtype device"
-        " threads resume overwrite settings changes"
+        " threads track resume overwrite settings changes"
     ),
     "score": (
         "data scorer out texts format set_aside micro_tokens dtype device"

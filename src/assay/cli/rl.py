@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 import tyro
 
-from assay.cli.options import Aside, Data, Device, Format, Gates, Overwrite, Threads
+from assay.cli.options import Aside, Data, Device, Format, Gates, Overwrite, Threads, Track
 from assay.data.splitting import SPLITTERS
 from assay.rl.settings import RECIPES, Settings
 from assay.specs.rewards import GRAMMAR
@@ -99,6 +99,7 @@ class Command:
     updated."""
     device: Device = "auto"
     threads: Threads = None
+    track: Track = ()
 
     resume: bool = True
     """Resumption of what `out` holds; without it, start afresh."""

@@ -168,6 +168,7 @@ def rl(
     dtype: Literal["auto", "float32", "bfloat16"] = "auto",
     device: str = "auto",
     threads: int | None = None,
+    track: Sequence[str] = (),
     resume: bool = True,
     overwrite: bool = False,
     settings: object = None,
@@ -187,7 +188,7 @@ def rl(
     adapters; 0 trains every parameter. set_aside: file for malformed rows; True is set_aside.jsonl
     in `out`. limit: most prompts. template, join, max_length: layout of the texts. split, setting:
     where steps end. overwrite: replaces other finished work in `out`. settings: what `run.json`
-    holds; None is this call.
+    holds; None is this call. track: trackers, as `runs.tracking` names them.
 
     The same call resumes a run that was killed, and returns a finished one. Under torchrun all
     processes train one policy, and the leader writes. Raises `ConfigError` for what contradicts
@@ -204,7 +205,7 @@ def rl(
     where = _ready(device, threads)
     files, body = named(prompts, held_out), settings or call
     opening: Any = {"data": files, "inputs": _folder_of(policy), "command": "rl"}
-    opening |= {"restart": not resume, "overwrite": overwrite}
+    opening |= {"restart": not resume, "overwrite": overwrite, "track": track}
     with together(where, out, body, set_aside, **opening) as (world, run, aside):
         parts, golds = _parts(rewards, world.device), _golds(gold, world.device)
         scorers = {**{part.name: part.scorer for part in parts}, **golds}
