@@ -145,7 +145,7 @@ def _run(name: str, arguments: list[str]) -> None:
     else:
         default = tyro.MISSING_NONPROP
         if earlier is not None:
-            default = defaults(earlier, classes)
+            default = defaults(earlier, classes, getattr(module, "like", None))
             cls = type(default)
         assert cls is not None
         # A command's choices may be classes of the user's own, which the words at hand name.

@@ -44,6 +44,7 @@ from assay.models.loading import (
     read_tensors,
     say,
 )
+from assay.models.lowbit import Weights
 from assay.models.padding import pad_id_of
 from assay.models.parity import differences, measured, one_by_one, tolerance_of
 from assay.models.readout import Readout
@@ -357,16 +358,17 @@ def load(
     dtype: Dtype | None = None,
     device: str = "cpu",
     calibrated: bool = True,
+    weights: Weights = "saved",
 ) -> RewardModel:
     """A saved reward model, its probabilities by the temperature that was fitted for it, if any.
 
-    calibrated: False leaves the temperature out. Raises `ConfigError` where the folder is not one,
-    or not whole, or its calibration is of other weights.
+    calibrated: False leaves the temperature out. weights: what matrices are kept in. Raises
+    `ConfigError` where the folder is not one, or not whole, or its calibration is of other weights.
     """
     path, device = Path(folder), device_of(device)
     manifest = read_manifest(path)
     calibration = read_calibration(path) if calibrated else None
-    model = _loaded(path, manifest, dtype, device)
+    model = _loaded(path, manifest, dtype, device, weights)
     if calibration is not None:
         update = {"temperature": calibration.of("step")}
         model.encoder.readout = model.readout.model_copy(update=update)
@@ -374,9 +376,12 @@ def load(
     return model
 
 
-def _loaded(path: Path, manifest: Manifest, dtype: Dtype | None, device: str) -> RewardModel:
+def _loaded(
+    path: Path, manifest: Manifest, dtype: Dtype | None, device: str, weights: Weights
+) -> RewardModel:
     beta, pad_id, scores = manifest.implicit_beta, manifest.pad_id, manifest.scores
-    settings: dict[str, Any] = {"may_hold": [], "dtype": getattr(torch, dtype) if dtype else "auto"}
+    settings: dict[str, Any] = {"may_hold": [], "weights": weights, "device": device}
+    settings["dtype"] = getattr(torch, dtype) if dtype else "auto"
     encoder = Encoder(load_tokenizer(path), manifest.layout, manifest.readout)
     if beta is not None:
         network, reference = (
