@@ -22,7 +22,7 @@ from transformers.utils import logging
 from assay.errors import AssayError, ConfigError
 from assay.fingerprint.networks import readable
 from assay.http.reach import hub_unreachable, offline
-from assay.models import lowbit
+from assay.models import lowbit, placing
 from assay.models.adapters import PREFIX, adapter_tensors, base_of, is_adapter, merge_adapter
 from assay.models.folder import (
     check_tokenizer_files,
@@ -200,7 +200,8 @@ def load_network(
     may_miss: prefixes of weights that the caller fills in itself. may_hold: prefixes of weights
     that the folder may hold beside the network's; None = any. trains: the network is to be trained,
     for which quantised weights do not do. weights: what `lowbit.Weights` its matrices are kept in,
-    made on `device`; as saved they come on the CPU. Raises `ConfigError` naming the weights that
+    made on `device`; as saved they come on the CPU, or with `device` "map" where there is room.
+    Raises `ConfigError` naming the weights that
     are missing, of the wrong shape, left over or no numbers, and for whatever else keeps the folder
     from being loaded.
     """
@@ -232,9 +233,12 @@ def load_network(
             " takes its place"
         )
     check_weights(home)
-    if tight := check_room(home, settings.get("dtype", "auto"), weights):
+    spread = device == placing.MAP
+    if not spread and (tight := check_room(home, settings.get("dtype", "auto"), weights)):
         say(tight)
     made = _quantising(home, config, weights, device, settings)
+    if spread:
+        settings |= placing.mapped()
     network, found = _from_pretrained(auto, home, config, settings)
     if made is not None:
         network.made_from = lowbit.made_from(home, made)
@@ -257,6 +261,10 @@ def load_network(
                 f"{folder} {what} {named_keys}; its architecture is {_architecture(network)}: "
                 "give the folder of a checkpoint of this kind, whole"
             )
+    if spread:
+        say(f"{home}: {placing.settle(home, network)}; prompts are read anew for every response")
+        if made is None and any(parameter.is_meta for parameter in network.parameters()):
+            network.made_from = lowbit.made_from(home, f"as saved, {settings.get('dtype', 'auto')}")
     return _checked(network, home)
 
 
@@ -275,6 +283,10 @@ def _quantising(
         return f"{method}, as it came, by transformers {transformers.__version__}"
     if weights == "saved":
         return None
+    if device == placing.MAP:
+        raise ConfigError(
+            f"weights in {weights} lie on one device; leave out --device map, or --weights"
+        )
     dtype = settings.get("dtype", "auto")
     if not isinstance(dtype, torch.dtype):
         dtype = settings["dtype"] = config.dtype or torch.float32

@@ -30,6 +30,7 @@ from assay.models.loading import (
     quiet,
 )
 from assay.models.lowbit import Weights
+from assay.models.placing import settled
 from assay.models.readout import PREFERENCE
 
 __all__ = ["end_ids", "open_policy", "policy_encoder", "save_policy"]
@@ -50,7 +51,7 @@ def open_policy(
     what matrices are kept in; how far that moves log-probabilities is said. Raises
     `ConfigError` where the folder, or the device, is not to be had.
     """
-    device = device_of(device)
+    device = device_of(device, spread=not trains)
     if str(name).startswith(("http://", "https://")):
         raise ConfigError(f"{name} is a server, whose weights cannot be trained; give a folder")
     if name == "smol":
@@ -81,7 +82,7 @@ def open_policy(
             ),
         )
         return model, tokenizer, folder
-    return model.to(device), tokenizer, folder
+    return settled(model, device), tokenizer, folder
 
 
 def _rehearse(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -31,6 +31,7 @@ from assay.models.loading import (
     say,
 )
 from assay.models.lowbit import Weights
+from assay.models.placing import settled
 from assay.models.presets import HEADS, PRESETS, REFUSED, Preset
 from assay.models.readout import PREFERENCE
 from assay.models.reward_model import RewardModel
@@ -126,9 +127,8 @@ def load_as(
     tensors = tensors or _token_rows(network, encoder, folder)
     tensors = _normalised(tensors, network.config) if preset.name == "openrlhf" else tensors
     network.score = head_of(tensors)
-    return (
-        RewardModel(network, encoder, pad_id=_pad_id(tokenizer, network.config)).to(device).eval()
-    )
+    model = RewardModel(network, encoder, pad_id=_pad_id(tokenizer, network.config))
+    return settled(model, device).eval()
 
 
 def layout_of(preset: Preset, tokenizer: Any, words: Mapping[str, str]) -> Layout:

@@ -14,7 +14,8 @@ class Compute:
     """Device, precision and batch size of the models that a command opens."""
 
     device: str = "auto"
-    """Device of the models: cpu, cuda, cuda:1 and others, or auto, the GPU where there is one."""
+    """Device of the models: cpu, cuda, cuda:1 and others; auto, the GPU where there is one; or map,
+    layers on all GPUs, in memory and on the disk as they fit."""
 
     dtype: Literal["auto", "float32", "bfloat16"] | None = "auto"
     """Precision of the parameters; auto = as saved."""

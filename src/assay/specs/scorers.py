@@ -402,7 +402,7 @@ def _model(word: Word, around: _Around) -> Scorer:
     from assay.models.presets import PRESETS, REFUSED
     from assay.scorers.local import LocalScorer
 
-    device, dtype = device_of(around.device), dtype_of(around.dtype)
+    device, dtype = device_of(around.device, spread=True), dtype_of(around.dtype)
     published = name in PRESETS or name in REFUSED
     if not Path(name).is_dir() and not published and not _is_hub_name(name):
         there = [*BASELINES, *VERIFIERS, "code", "rules", *PRESETS]
