@@ -114,6 +114,11 @@ def _end(name: str, error: BaseException, arguments: Sequence[str]) -> NoReturn:
 def _run(name: str, arguments: list[str]) -> None:
     import tyro
 
+    if "LOCAL_RANK" in os.environ and name not in ("train", "sft"):
+        # Each process would do all of the work, and write the same folder.
+        from assay.training.parallel import refuse
+
+        refuse(f"assay {name}")
     # Deprecations inside transformers are not for who runs a command; -W shows them.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if not sys.warnoptions:

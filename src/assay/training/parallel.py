@@ -128,7 +128,8 @@ def refuse(command: str) -> None:
     if _several():
         raise ConfigError(
             f"{command} runs in one process, and torchrun started {os.environ['WORLD_SIZE']};"
-            " start it by itself (`assay train` and `assay sft` run in several)"
+            " start it by itself (`assay train` and `assay sft` run in several; a model that is"
+            " large for one GPU is read by --device map, or by a server that cuts its layers)"
         )
 
 
