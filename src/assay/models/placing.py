@@ -9,7 +9,7 @@ import importlib.util
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 
@@ -18,6 +18,8 @@ from assay.models import room
 from assay.packing.engine import Engine, pin
 
 __all__ = ["MAP", "mapped", "settle", "settled"]
+
+M = TypeVar("M", bound=torch.nn.Module)
 
 MAP: Final = "map"
 """The word for a device that stands for all of them."""
@@ -72,6 +74,6 @@ def settle(folder: Path, network: Any) -> str:
     return ", ".join(f"{size / 1e9:,.2f} GB on {where}" for where, size in sizes.items())
 
 
-def settled(module: Any, device: str) -> Any:
+def settled(module: M, device: str) -> M:
     """Move a module to a device; one over several stays where it is."""
     return module if device == MAP else module.to(device)
