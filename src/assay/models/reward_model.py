@@ -263,9 +263,10 @@ class RewardModel(nn.Module):
     def read(self, hidden: Tensor) -> Tensor:
         """Logits (...) of hidden states (..., D)."""
         head = self.network.score
-        dtype = next(head.parameters()).dtype
+        first = next(head.parameters())
+        dtype = first.dtype
         with torch.autocast(hidden.device.type, enabled=False):
-            outputs: Tensor = head(hidden.to(dtype))
+            outputs: Tensor = head(hidden.to(first.device, dtype))
             return (outputs * self.readout_weights.to(dtype)).sum(-1) + self.readout.offset
 
     def collate(

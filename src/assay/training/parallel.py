@@ -155,6 +155,16 @@ def leads() -> bool:
     return not _several() or os.environ.get("RANK", "0") == "0"
 
 
+def refuse(command: str) -> None:
+    """Raise `ConfigError` where torchrun started several processes of what runs in one."""
+    if _several():
+        raise ConfigError(
+            f"{command} runs in one process, and torchrun started {os.environ['WORLD_SIZE']};"
+            " start it by itself (`assay train`, `sft` and `rl` run in several; a model that is"
+            " large for one GPU is read by --device map, or by a server that cuts its layers)"
+        )
+
+
 @contextmanager
 def joined(device: str = "auto") -> Iterator[World]:
     """The world that torchrun describes in the environment; `ALONE` on the device without it.

@@ -16,6 +16,7 @@ from assay.fingerprint import fingerprint
 from assay.protocols import Judge, Scorer
 from assay.runs.journal import Journal
 from assay.specs.answerers import Asking
+from assay.specs.compute import Weights
 from assay.workflows._data import Data, name_of
 from assay.workflows.audit import open_reward
 
@@ -41,6 +42,7 @@ def gate(
     format: str | None = None,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     seed: int = 0,
 ) -> Gate:
@@ -52,7 +54,9 @@ def gate(
     """
     cases = read_labels(labels, format=format)
     found = make(
-        open_reward(judge, Asking(device=device, dtype=dtype, micro_tokens=micro_tokens)),
+        open_reward(
+            judge, Asking(device=device, dtype=dtype, weights=weights, micro_tokens=micro_tokens)
+        ),
         cases,
         word=judge if isinstance(judge, str) else type(judge).__name__,
         floor=floor,
@@ -92,6 +96,7 @@ def check_gate(
     update: bool = False,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
 ) -> GateCheck:
     """Check a judge against its gate, and ask the anchors again.
@@ -100,7 +105,9 @@ def check_gate(
     `DataError` for a file that is no gate or was changed.
     """
     kept = read_gate(path)
-    opened = open_reward(judge, Asking(device=device, dtype=dtype, micro_tokens=micro_tokens))
+    opened = open_reward(
+        judge, Asking(device=device, dtype=dtype, weights=weights, micro_tokens=micro_tokens)
+    )
     if refused := refusals(kept, opened):
         return GateCheck(reasons=tuple(refused))
     seen = drift(kept, opened)

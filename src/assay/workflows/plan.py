@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from assay.components import did_you_mean
 from assay.errors import ConfigError
 from assay.models.gpus import GPUS, Gpu
+from assay.models.lowbit import BYTES as QUANTISED
 from assay.workflows._jobs import Job, Label, Rl, Score, Train
 
 if TYPE_CHECKING:
@@ -194,7 +195,10 @@ def _writing(job: Label | Rl, counts: "Counts", tokens: float, rows: float, toge
     """The time of writing tokens; rows: responses under way at once, per GPU of a copy."""
     gpu, size = _gpu(job), BYTES[job.dtype]
     kept = rows * (job.prompt + job.response / 2) * counts.kept * size
-    read = (counts.products + counts.head) * size / together + kept
+    less = 0.0
+    if isinstance(job, Label) and job.weights != "saved":
+        less = counts.matrices * (size - QUANTISED[job.weights])
+    read = ((counts.products + counts.head) * size - less) / together + kept
     step = max(
         read / (gpu.bandwidth * job.bandwidth),
         rows * _operations(counts, job.prompt) / (gpu.bf16 * job.utilisation),
@@ -269,7 +273,7 @@ def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
     """Copies of the model on as few GPUs each as hold it, side by side."""
     from assay.training.footprint import footprint
 
-    whole = footprint(config, _use(job, trains=False))
+    whole = _quantised(job, counts, footprint(config, _use(job, trains=False)))
     room, size = USABLE * _gpu(job).memory, BYTES[job.dtype]
     writes = isinstance(job, Label)
     a_row = _length(job) * counts.kept * size if writes else 0
@@ -319,6 +323,19 @@ def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
     )
 
 
+def _quantised(job: Score | Label, counts: "Counts", memory: "Footprint") -> "Footprint":
+    """The same with matrices in fewer bits; a product makes one of them whole for the moment."""
+    if job.weights == "saved":
+        return memory
+    size = BYTES[job.dtype]
+    less = counts.matrices * (size - QUANTISED[job.weights])
+    return replace(
+        memory,
+        weights=memory.weights - less,
+        activations=memory.activations + counts.matrix * size,
+    )
+
+
 def _copy(needed: float, gpu: str) -> int:
     """GPUs of a kind that hold one copy: a power of two, as attention's heads are cut."""
     return 1 << max(0, math.ceil(math.log2(needed / (USABLE * GPUS[gpu].memory))))
@@ -349,17 +366,24 @@ def _for_training(job: Train, config: Any, counts: "Counts") -> Iterator[str]:
 
 
 def _for_inference(job: Job, needed: float, together: int) -> Iterator[str]:
+    if getattr(job, "weights", "") == "saved":
+        yield "--weights int8 or nf4: plan it with that, and measure what it does to scores"
     yield f"--gpus {together}: a copy on {together}, {needed / together / 1e9:,.1f} GB each"
     for name, gpu in GPUS.items():
         if _copy(needed, name) <= job.gpus and name != job.gpu:
             yield f"--gpu {name}: {gpu.memory / 1e9:.0f} GB each"
 
 
+def _form(job: Job) -> str:
+    weights = getattr(job, "weights", "saved")
+    return job.dtype if weights == "saved" else f"matrices in {weights}, the rest in {job.dtype}"
+
+
 def _lines(found: Plan) -> Iterator[str]:
     job, counts, memory = found.job, found.counts, found.memory
     yield (
         f"{job.model}: {counts.parameters / 1e9:,.2f} billion parameters, {counts.layers} layers,"
-        f" width {counts.width}; {job.dtype}, on {job.gpus} x {job.gpu}"
+        f" width {counts.width}; {_form(job)}, on {job.gpus} x {job.gpu}"
     )
     copies = job.gpus // found.together
     if not isinstance(job, Train) and found.fits:
