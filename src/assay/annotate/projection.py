@@ -18,7 +18,7 @@ from assay.annotate.records import Project
 from assay.annotate.tables import ASSIGNMENTS, EVENTS, ITEMS, LABELS, TASKS
 from assay.annotate.tasks import Task
 
-__all__ = ["LABEL", "add_items", "apply", "pages", "rebuild"]
+__all__ = ["LABEL", "add_items", "append", "pages", "rebuild"]
 
 LABEL: Final[TypeAdapter[Label]] = TypeAdapter(Label)
 Event = Mapping[str, Any]
@@ -75,6 +75,33 @@ def rebuild(connection: sa.Connection, project: Project) -> None:
     for rows in pages(connection, EVENTS):
         for row in rows:
             apply(connection, project, row | {"payload": json.loads(row["payload"])})
+
+
+def append(
+    connection: sa.Connection,
+    project: Project,
+    now: float,
+    kind: str,
+    *,
+    annotator: int | None = None,
+    task: str | None = None,
+    assignment: str | None = None,
+    key: str | None = None,
+    **payload: Any,
+) -> None:
+    """Write an event and what follows from it."""
+    last = connection.scalar(sa.select(sa.func.max(EVENTS.c.seq))) or 0
+    event = {
+        "seq": last + 1,
+        "time": now,
+        "kind": kind,
+        "annotator": annotator,
+        "task": task,
+        "assignment": assignment,
+        "key": key,
+    }
+    connection.execute(EVENTS.insert(), event | {"payload": json.dumps(payload)})
+    apply(connection, project, event | {"payload": payload})
 
 
 def apply(connection: sa.Connection, project: Project, event: Event) -> None:

@@ -185,7 +185,8 @@ def upgrade(connection: sa.Connection, where: str) -> None:
     if not sa.inspect(connection).has_table("meta"):
         raise DataError(f"{where}: no store of labels is there; `assay annotate` makes one")
     of_version = META.c.name == "version"
-    version = int(connection.scalar(sa.select(META.c.value).where(of_version)) or 0)
+    query = sa.select(META.c.value).where(of_version).with_for_update()
+    version = int(connection.scalar(query) or 0)
     if version > VERSION:
         raise DataError(
             f"{where}: the store is of version {version}, this assay knows up to {VERSION};"
