@@ -21,6 +21,7 @@ from assay.annotate.tasks import Task
 __all__ = ["LABEL", "add_items", "append", "pages", "rebuild"]
 
 LABEL: Final[TypeAdapter[Label]] = TypeAdapter(Label)
+NEXT: Final = sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0) + 1).scalar_subquery()
 Event = Mapping[str, Any]
 
 
@@ -90,9 +91,7 @@ def append(
     **payload: Any,
 ) -> None:
     """Write an event and what follows from it."""
-    last = connection.scalar(sa.select(sa.func.max(EVENTS.c.seq))) or 0
     event = {
-        "seq": last + 1,
         "time": now,
         "kind": kind,
         "annotator": annotator,
@@ -100,8 +99,9 @@ def append(
         "assignment": assignment,
         "key": key,
     }
-    connection.execute(EVENTS.insert(), event | {"payload": json.dumps(payload)})
-    apply(connection, project, event | {"payload": payload})
+    row = event | {"seq": NEXT, "payload": json.dumps(payload)}
+    seq = connection.scalar(EVENTS.insert().values(row).returning(EVENTS.c.seq))
+    apply(connection, project, event | {"seq": seq, "payload": payload})
 
 
 def apply(connection: sa.Connection, project: Project, event: Event) -> None:

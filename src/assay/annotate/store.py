@@ -5,6 +5,7 @@ milliseconds, people are slower, and no two writes have to be thought of togethe
 """
 
 import hashlib
+import itertools
 import json
 import random
 import secrets
@@ -37,6 +38,8 @@ __all__ = ["Late", "NotYours", "Store"]
 
 KNOWN = 256
 """Tasks kept in memory."""
+AT_ONCE = 500
+"""Tasks added by one statement."""
 
 
 class NotYours(DataError):
@@ -71,7 +74,7 @@ class Store:
     def create(cls, where: str | Path, project: Project, tasks: Iterable[Task]) -> Self:
         """Make a store at a path (SQLite) or a URL. Raises `DataError` where one is there."""
         engine = engine_of(where, new=True)
-        with guarded(engine), _begun(engine) as connection:
+        with _first(engine) as connection:
             lay_out(connection, shown(where), {"project": project.model_dump_json()})
             now = time.time()
             projection.append(connection, project, now, "created", settings=project.model_dump())
@@ -83,7 +86,7 @@ class Store:
         """Open a store, bringing an older one's tables to today's. Raises `DataError` where there
         is none, or one of a later version."""
         engine = engine_of(where, new=False)
-        with guarded(engine), _begun(engine) as connection:
+        with _first(engine) as connection:
             upgrade(connection, shown(where))
         return cls(engine, shown(where))
 
@@ -329,7 +332,7 @@ class Store:
         whole."""
         backups.check(Path(backup))
         engine = engine_of(where, new=True)
-        with guarded(engine), _begun(engine) as connection:
+        with _first(engine) as connection:
             lay_out(connection, shown(where), {})
             backups.read(Path(backup), connection)
             projection.rebuild(connection, project_of(connection))
@@ -384,14 +387,19 @@ class Store:
     def _active(self, connection: sa.Connection, annotator: Annotator) -> None:
         query = sa.select(ANNOTATORS.c.active).where(ANNOTATORS.c.id == annotator.id)
         if not connection.scalar(query):
-            raise NotYours("the annotator was revoked, or is of another store")
+            raise NotYours("you are not, or not any more, an annotator here")
 
     def _own(self, connection: sa.Connection, id: str, annotator: Annotator) -> sa.RowMapping:
-        self._active(connection, annotator)
-        own = (ASSIGNMENTS.c.id == id, ASSIGNMENTS.c.annotator == annotator.id)
-        row = connection.execute(sa.select(ASSIGNMENTS).where(*own)).mappings().first()
+        query = (
+            sa.select(ASSIGNMENTS, ANNOTATORS.c.active)
+            .join(ANNOTATORS, ANNOTATORS.c.id == ASSIGNMENTS.c.annotator)
+            .where(ASSIGNMENTS.c.id == id, ASSIGNMENTS.c.annotator == annotator.id)
+        )
+        row = connection.execute(query).mappings().first()
         if row is None:
             raise NotYours("this task was not given to you")
+        if not row["active"]:
+            raise NotYours("you are not an annotator here any more")
         return row
 
     def _still_open(self, connection: sa.Connection, row: sa.RowMapping) -> None:
@@ -487,20 +495,36 @@ def _begun(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
+@contextmanager
+def _first(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """The first transaction of a store; nothing stays connected where it fails."""
+    try:
+        with guarded(engine), _begun(engine) as connection:
+            yield connection
+    except BaseException:
+        engine.dispose()
+        raise
+
+
 def _add(connection: sa.Connection, project: Project, now: float, tasks: Iterable[Task]) -> int:
     known = set(connection.scalars(sa.select(TASKS.c.id)))
-    last = added = connection.scalar(sa.select(sa.func.max(TASKS.c.seq))) or 0
-    for task in tasks:
-        if task.id in known:
-            continue
-        known.add(task.id)
-        added += 1
-        row = {"seq": added, "id": task.id, "body": task.model_dump_json()}
-        connection.execute(TASKS.insert(), row)
-        projection.add_items(connection, project, [(added, task)])
+    last = connection.scalar(sa.select(sa.func.max(TASKS.c.seq))) or 0
+    numbered, added = enumerate(_new(tasks, known), last + 1), last
+    while some := list(itertools.islice(numbered, AT_ONCE)):
+        rows = [{"seq": n, "id": task.id, "body": task.model_dump_json()} for n, task in some]
+        connection.execute(TASKS.insert(), rows)
+        projection.add_items(connection, project, some)
+        added = some[-1][0]
     if added > last:
         projection.append(connection, project, now, "added", first=last + 1, last=added)
     return added - last
+
+
+def _new(tasks: Iterable[Task], known: set[str]) -> Iterator[Task]:
+    for task in tasks:
+        if task.id not in known:
+            known.add(task.id)
+            yield task
 
 
 def _names(row: sa.RowMapping) -> dict[str, Any]:
