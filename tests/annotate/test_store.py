@@ -294,7 +294,7 @@ def test_tasks_are_drawn_by_the_weights_of_a_strategy(
 ) -> None:
     some = store(memory / "l.db", 4, choose="information")
     monkeypatch.setattr(
-        "assay.annotate.store._probabilities",
+        "assay.annotate.choosing.probabilities",
         lambda project, tasks, given: [float(task.prompt.text == "q2") for task in tasks],
     )
     given = some.next(some.invite("Ann")[0])

@@ -11,7 +11,7 @@ from assay.annotate.labels import Label, Pair, Questions, Ranks
 from assay.annotate.records import Annotator, Project
 from assay.annotate.tables import ANNOTATORS, ASSIGNMENTS, ITEMS
 
-__all__ = ["decisions", "differ", "draw", "open_to", "order_of", "pick", "room_for"]
+__all__ = ["decisions", "differ", "draw", "left_for", "open_to", "order_of", "pick", "room_for"]
 
 
 def order_of(seed: int, task: str, annotator: int, n: int) -> tuple[int, ...]:
@@ -74,6 +74,25 @@ def open_to(annotator: int) -> sa.Select[str]:
     open; what a lease took from them can come back."""
     given = _was_given(annotator, "open", "saved", "skipped")
     return sa.select(ITEMS.c.task).where(ITEMS.c.open, sa.not_(given)).order_by(ITEMS.c.place)
+
+
+def left_for(annotator: int) -> sa.Select[int]:
+    """Select how many items an annotator can still be given or has open.
+
+    It is the open items without theirs, as the latter are few.
+    """
+    count = sa.select(sa.func.count())
+    mine = (
+        count.select_from(ASSIGNMENTS)
+        .join(ITEMS, ITEMS.c.task == ASSIGNMENTS.c.task)
+        .where(ASSIGNMENTS.c.annotator == annotator, ASSIGNMENTS.c.purpose == "label")
+    )
+    gone = mine.where(ITEMS.c.open, ASSIGNMENTS.c.state.in_(["saved", "skipped"]))
+    under_way = mine.where(sa.not_(ITEMS.c.open), ASSIGNMENTS.c.state == "open")
+    all_open = count.select_from(ITEMS).where(ITEMS.c.open)
+    return sa.select(
+        all_open.scalar_subquery() - gone.scalar_subquery() + under_way.scalar_subquery()
+    )
 
 
 def gold_for(annotator: int) -> sa.Select[str]:

@@ -40,9 +40,7 @@ def progress(connection: sa.Connection, project: Project, annotator: Annotator |
     elif project.gold_share:
         left = None
     else:
-        can = assigning.open_to(annotator.id).order_by(None).subquery()
-        more = connection.scalar(sa.select(sa.func.count()).select_from(can)) or 0
-        left = more + counts.get("open", 0)
+        left = connection.scalar(assigning.left_for(annotator.id)) or 0
     return Progress(
         done=done,
         left=left,

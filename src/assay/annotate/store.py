@@ -464,6 +464,8 @@ class Store:
             return None
         with self._reading() as connection:
             last = connection.scalar(sa.select(sa.func.max(EVENTS.c.seq))) or 0
+        from assay.annotate import choosing  # Needs scipy, which other strategies do without.
+
         seen, at, took = self._weighed
         started = time.monotonic()
         if last == seen or started < at + 20 * took:
@@ -472,21 +474,10 @@ class Store:
             query = sa.select(TASKS.c.body).join(ITEMS, ITEMS.c.seq == TASKS.c.seq)
             bodies = connection.scalars(query.where(ITEMS.c.open).order_by(TASKS.c.seq)).all()
         tasks = [Task.model_validate_json(body) for body in bodies]
-        weights = _probabilities(self._project, tasks, self.given())
+        weights = choosing.probabilities(self._project, tasks, self.given())
         self._weights = {task.id: p for task, p in zip(tasks, weights, strict=True)}
         self._weighed = (last, time.monotonic(), time.monotonic() - started)
         return self._weights
-
-
-def _probabilities(
-    project: Project, tasks: Sequence[Task], given: Sequence[Given]
-) -> Sequence[float]:
-    try:
-        from assay.annotate import choosing  # type: ignore[attr-defined]
-    except ImportError:
-        return [1 / max(len(tasks), 1)] * len(tasks)
-    weights: Sequence[float] = choosing.probabilities(project, tasks, given)
-    return weights
 
 
 @contextmanager
