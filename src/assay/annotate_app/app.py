@@ -23,6 +23,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from assay.annotate.assigning import order_of
 from assay.annotate.records import SKIPS, Annotator, Assignment
 from assay.annotate.store import Late, NotYours, Store
 from assay.annotate_app.forms import Fields, label_of, one
@@ -246,17 +247,18 @@ class _Site:
     def disputed(self, request: Request) -> Response:
         """Tasks whose labels differ, with what was said."""
         annotator, _ = self._with_role(request, "adjudicator", "admin")
-        ids = list(self.store.disputed())
+        ids, seed = list(self.store.disputed()), self.store.project.seed
         shown = set(ids[:DISPUTES])
         tasks = {task.id: task for task in self.store.tasks() if task.id in shown}
         rows: dict[str, Any] = {id: {"said": []} for id in tasks}
         for given in self.store.given():
             if given.task in rows:
                 task = tasks[given.task]
-                order = tuple(range(len(task.responses)))
-                as_it_is = Assignment(id="", task=task, annotator=0, order=order)
+                # The letters are those that this annotator will see.
+                order = order_of(seed, task.id, annotator.id, len(task.responses))
+                as_shown = Assignment(id="", task=task, annotator=annotator.id, order=order)
                 rows[given.task]["prompt"] = task.prompt.text[:300]
-                rows[given.task]["said"].append((given.pseudonym, words_of(given.label, as_it_is)))
+                rows[given.task]["said"].append((given.pseudonym, words_of(given.label, as_shown)))
         return self._page(
             request,
             "disputed.html",
