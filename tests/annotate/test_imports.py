@@ -169,7 +169,9 @@ def test_typed_questions_and_given_ones() -> None:
 
 
 def test_scores_go_along_hidden_by_response_or_by_step() -> None:
-    scores = {"rm": [Score(value=1.0), Unscored(reason="empty"), Score(value=0.5)]}
+    scores: dict[str, list[Score | Unscored]] = {
+        "rm": [Score(value=1.0), Unscored(reason="empty"), Score(value=0.5)]
+    }
     [task] = tasks_of(pool(3), scores=scores)
     assert task.hidden["scores"] == {"rm": [1.0, None, 0.5]}
     solution = Group(prompt=PROMPT, responses=(Response(steps=("a\n", "b")),))

@@ -22,6 +22,7 @@ __all__ = [
     "Decide",
     "Exported",
     "Neutral",
+    "decided",
     "decision_rows",
     "export",
     "gate_rows",
@@ -64,10 +65,12 @@ def standing(given: Iterable[Given]) -> dict[str, list[Given]]:
     found: dict[str, list[Given]] = defaultdict(list)
     for one in given:
         found[one.task].append(one)
-    return {
-        task: [row for row in rows if row.purpose == "adjudicate"][-1:] or rows
-        for task, rows in found.items()
-    }
+    for task, rows in found.items():
+        settled = [row for row in rows if row.purpose == "adjudicate"][-1:]
+        if settled:
+            # How the task came to be labelled is what its first label has.
+            found[task] = [settled[0].model_copy(update={"probability": rows[0].probability})]
+    return dict(found)
 
 
 def export(
@@ -233,17 +236,20 @@ def decision_rows(
         elif not there:
             out["without a label"] += 1
         else:
-            answers = {
-                _key(question, i): found
-                for i, question in enumerate(task.questions)
-                if (found := _answer(task, i, there, soft or {})) is not None
-            }
-            rows.append(_decision_row(task, there, answers))
+            rows.append(_decision_row(task, there, decided(task, there, soft)))
     return rows, out
 
 
 def _key(question: Question, place: int) -> str:
     return question.name or f"question {place + 1}"
+
+
+def decided(
+    task: Task, rows: Sequence[Given], soft: Soft | None = None
+) -> list[Distribution | None]:
+    """Return what each of a task's questions is answered by its standing labels; None where nobody
+    could tell."""
+    return [_answer(task, place, rows, soft or {}) for place in range(len(task.questions))]
 
 
 def _answer(task: Task, place: int, rows: Sequence[Given], soft: Soft) -> Distribution | None:
@@ -261,7 +267,7 @@ def _answer(task: Task, place: int, rows: Sequence[Given], soft: Soft) -> Distri
 
 
 def _decision_row(
-    task: Task, rows: Sequence[Given], answers: Mapping[str, Distribution]
+    task: Task, rows: Sequence[Given], answers: Sequence[Distribution | None]
 ) -> dict[str, Any]:
     prompt, responses = shown_again(task)
     state: Any = prompt.text
@@ -271,14 +277,13 @@ def _decision_row(
     for i, question in enumerate(task.questions):
         key = _key(question, i)
         asked[key] = _asked(question)
-        if key in answers:
-            given = answers[key].probabilities
+        if (answer := answers[i]) is not None:
             names = [
                 str(at) if question.kind == "score" else option.text
                 for at, option in enumerate(question.options)
             ]
-            soft[key] = dict(zip(names, given, strict=True))
-            top[key] = names[answers[key].top]
+            soft[key] = dict(zip(names, answer.probabilities, strict=True))
+            top[key] = names[answer.top]
     row = {"id": prompt.id or task.id, "state": state, "questions": asked, "answers": top}
     return row | {"soft_labels": soft, "meta": dict(_signed(prompt, task, rows).meta)}
 

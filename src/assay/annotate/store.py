@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import sqlalchemy as sa
 
@@ -259,6 +259,44 @@ class Store:
                 return None
             self._append(connection, "undone", **_names(row), key=key, undone=row["closed"])
             return self._assignment(connection, self._own(connection, row["id"], annotator))
+
+    def bring(self, annotator: Annotator, labels: Iterable[Given]) -> int:
+        """Keep labels that were given elsewhere, all or none; return how many are new.
+
+        labels: with the ids of tasks that are there; another label by the annotator of a task that
+        they had before is left out. Raises `DataError` for an unknown task, or a label that does
+        not fit its task.
+        """
+        count = 0
+        with self._writing() as connection:
+            self._active(connection, annotator)
+            for one in labels:
+                mine = sa.select(ASSIGNMENTS.c.id).where(
+                    ASSIGNMENTS.c.task == one.task, ASSIGNMENTS.c.annotator == annotator.id
+                )
+                if connection.scalar(mine):
+                    continue
+                known = sa.select(TASKS.c.id).where(TASKS.c.id == one.task)
+                if connection.scalar(known) is None:
+                    raise DataError(f"no task here is called {one.task[:50]!r}; add it first")
+                task = self._task(connection, one.task)
+                label, n = one.label, len(task.responses)
+                if wrong := fits(label, task.kind, n, task.steps, task.questions):
+                    raise DataError(f"the label of task {task.id} does not fit it: {wrong}")
+                row = {"annotator": annotator.id, "task": task.id, "id": secrets.token_urlsafe(16)}
+                how: dict[str, Any] = {"purpose": one.purpose} | _names(cast(sa.RowMapping, row))
+                self._append(
+                    connection,
+                    "assigned",
+                    **how,
+                    order=one.order or tuple(range(n)),
+                    probability=min(1.0, one.probability / task.probability),
+                    suggested=one.suggested,
+                )
+                said = label.model_dump(mode="json")
+                self._append(connection, "saved", **how, label=said, seconds=one.seconds)
+                count += 1
+        return count
 
     # What others read.
 
@@ -550,7 +588,7 @@ def _probabilities(
     project: Project, tasks: Sequence[Task], given: Sequence[Given]
 ) -> Sequence[float]:
     try:
-        from assay.annotate import choosing  # type: ignore[attr-defined]
+        from assay.annotate import choosing
     except ImportError:
         return [1 / max(len(tasks), 1)] * len(tasks)
     weights: Sequence[float] = choosing.probabilities(project, tasks, given)
