@@ -64,6 +64,7 @@ def tasks_of(
     scores: Scores | None = None,
     evidence: Mapping[tuple[str, str], Sequence[Evidence | None]] | None = None,
     gold: bool = False,
+    reference: bool = False,
     seed: int = 0,
 ) -> list[Task]:
     """Return what to ask of a record; its labels are hidden, or with gold are what is right.
@@ -72,7 +73,8 @@ def tasks_of(
     two responses, a ranking of up to nine, pairs drawn of more, and the steps of one. questions:
     asked of each response, or of the prompt where there is none. split: cuts solutions of one step;
     None takes the first of blank lines, lines and sentences that finds more. scores: by scorer.
-    evidence: of steps, by the texts of prompt and response (`evidence_of`). seed: of drawn pairs.
+    evidence: of steps, by the texts of prompt and response (`evidence_of`). reference: whether the
+    reference answer is shown. seed: of drawn pairs.
 
     Raises `DataError` where the kind cannot be asked of the record.
     """
@@ -89,6 +91,9 @@ def tasks_of(
             responses = tuple(_in_steps(one, split or first_cut) for one in responses)
     places, others["probability"] = _places(kind, len(responses), f"{seed} {prompt.text}")
     hidden, tasks = _hidden(record, prompt), []
+    shown = _bare(prompt)
+    if reference:
+        shown = shown.model_copy(update={"reference": prompt.reference})
     for at in places:
         chosen = [responses[i] for i in at]
         more = dict(hidden)
@@ -99,13 +104,13 @@ def tasks_of(
         if scores:
             more["scores"] = {name: _scored(kind, row, at, chosen) for name, row in scores.items()}
         if kind == "steps" and evidence:
-            shown = evidence.get((prompt.text, chosen[0].text), ())
-            others["evidence"] = shown if len(shown) == len(chosen[0].steps) else ()
+            beside = evidence.get((prompt.text, chosen[0].text), ())
+            others["evidence"] = beside if len(beside) == len(chosen[0].steps) else ()
         if gold and (right := label_of(record, kind, at)) is None:
             raise DataError(f"{_named(prompt)} has no label that a gold item of {kind} could have")
         others["gold"] = right if gold else None
         bare = tuple(map(_bare, chosen))
-        tasks.append(Task(kind=kind, prompt=_bare(prompt), responses=bare, hidden=more, **others))
+        tasks.append(Task(kind=kind, prompt=shown, responses=bare, hidden=more, **others))
     return tasks
 
 

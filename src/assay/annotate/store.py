@@ -272,7 +272,9 @@ class Store:
             self._active(connection, annotator)
             for one in labels:
                 mine = sa.select(ASSIGNMENTS.c.id).where(
-                    ASSIGNMENTS.c.task == one.task, ASSIGNMENTS.c.annotator == annotator.id
+                    ASSIGNMENTS.c.task == one.task,
+                    ASSIGNMENTS.c.annotator == annotator.id,
+                    ASSIGNMENTS.c.purpose == one.purpose,
                 )
                 if connection.scalar(mine):
                     continue
