@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from assay.annotate.imports import evidence_of, first_cut, shown_again, tasks_of
+from assay.annotate.imports import by_texts, first_cut, shown_again, tasks_of
 from assay.annotate.labels import Pair, Questions, Ranks, Steps
 from assay.annotate.tasks import Task
 from assay.data.decisions import decisions
@@ -123,18 +123,22 @@ def test_rollouts_stand_beside_the_steps_of_the_same_texts() -> None:
         prompt=Prompt.of("2+2?"), response=solution, labels=(0.75, 0.0, None), right=(3, 0, 0),
         rollouts=(4, 4, 0), intervals=((0.3, 0.95), (0.0, 0.5), (0.0, 1.0)),
     )  # fmt: skip
-    evidence = evidence_of([record])
+    rollouts = by_texts([record])
     for plain in (record.plain(), Group(prompt=PROMPT, responses=(Response.of("a\nb\nc"),))):
-        [task] = tasks_of(plain, evidence=evidence)
+        [task] = tasks_of(plain, rollouts=rollouts)
         first, second, third = task.evidence
         assert first
         assert second
         assert (first.value, first.interval, first.source) == (0.75, (0.3, 0.95), "rollouts")
         assert (second.value, third) == (0.0, None)
-    [other] = tasks_of(StepLabels.outcome(PROMPT, Response(steps=("a\n", "b\nc")), 1.0),
-                       evidence=evidence)  # fmt: skip
-    assert other.evidence == ()
-    assert tasks_of(record)[0].hidden["rollouts"] == {"right": (3, 0, 0), "total": (4, 4, 0)}
+        assert task.hidden["rollouts"] == {"right": (3, 0, 0), "total": (4, 4, 0)}
+    other = StepLabels.outcome(PROMPT, Response(steps=("a\n", "b\nc")), 1.0)
+    [task] = tasks_of(other, rollouts=rollouts)
+    assert task.evidence == ()
+    assert "rollouts" not in task.hidden
+    two = Group(prompt=PROMPT, responses=(solution, Response(steps=("x\n", "y"))))
+    known, unknown = tasks_of(two, kind="steps", rollouts=rollouts)
+    assert (len(known.evidence), len(unknown.evidence)) == (3, 0)
 
 
 def test_a_rubrics_criteria_are_asked_of_each_response() -> None:
@@ -169,15 +173,25 @@ def test_typed_questions_and_given_ones() -> None:
 
 
 def test_scores_go_along_hidden_by_response_or_by_step() -> None:
-    scores: dict[str, list[Score | Unscored]] = {
-        "rm": [Score(value=1.0), Unscored(reason="empty"), Score(value=0.5)]
-    }
-    [task] = tasks_of(pool(3), scores=scores)
-    assert task.hidden["scores"] == {"rm": [1.0, None, 0.5]}
+    rm: list[Score | Unscored] = [Score(value=1.0), Score(value=0.2), Score(value=0.5)]
+    other = [rm[0], Unscored(reason="empty"), rm[2]]
+    [task] = tasks_of(pool(3), scores={"rm": rm, "other": other})
+    assert task.hidden["scores"] == {"rm": [1.0, 0.2, 0.5]}
     solution = Group(prompt=PROMPT, responses=(Response(steps=("a\n", "b")),))
-    [task] = tasks_of(solution, scores={"prm": [Score(value=0.2, steps=(0.9, 0.2))],
-                                        "rm": [Score(value=3.0)]})  # fmt: skip
-    assert task.hidden["scores"] == {"prm": [0.9, 0.2], "rm": [3.0]}
+    prm = [Score(value=0.2, steps=(0.9, 0.2))]
+    [task] = tasks_of(solution, scores={"prm": prm})
+    assert task.hidden["scores"] == {"prm": [0.9, 0.2]}
+    [task] = tasks_of(solution, scores={"prm": prm, "rm": [Score(value=3.0)]})
+    assert task.hidden["scores"] == {"prm": [0.2], "rm": [3.0]}
+
+
+def test_whether_answers_are_right_goes_along_hidden() -> None:
+    graded = Ranking(prompt=PROMPT, responses=(A, B, C), grades=(1, 0, 1))
+    assert tasks_of(graded)[0].hidden["right"] == [True, False, True]
+    assert [task.hidden["right"] for task in tasks_of(graded, kind="steps")] == [True, False, True]
+    assert tasks_of(StepLabels.outcome(PROMPT, A, 0.0))[0].hidden["right"] is False
+    steps = StepLabels(prompt=PROMPT, response=Response(steps=("a", "b")), labels=(1, 0))
+    assert "right" not in tasks_of(steps)[0].hidden
 
 
 def test_one_look_is_one_task_whatever_the_columns() -> None:

@@ -32,7 +32,7 @@ from assay.types import (
 __all__ = [
     "Auto",
     "Scores",
-    "evidence_of",
+    "by_texts",
     "first_cut",
     "label_of",
     "questions_of",
@@ -62,7 +62,7 @@ def tasks_of(
     mode: StepMode = "every-step",
     split: Callable[[str], tuple[str, ...]] | None = None,
     scores: Scores | None = None,
-    evidence: Mapping[tuple[str, str], Sequence[Evidence | None]] | None = None,
+    rollouts: Mapping[tuple[str, str], RolloutLabels] | None = None,
     gold: bool = False,
     reference: bool = False,
     seed: int = 0,
@@ -73,8 +73,8 @@ def tasks_of(
     two responses, a ranking of up to nine, pairs drawn of more, and the steps of one. questions:
     asked of each response, or of the prompt where there is none. split: cuts solutions of one step;
     None takes the first of blank lines, lines and sentences that finds more. scores: by scorer.
-    evidence: of steps, by the texts of prompt and response (`evidence_of`). reference: whether the
-    reference answer is shown. seed: of drawn pairs.
+    rollouts: of the same steps, by the texts of prompt and response (`by_texts`). reference:
+    whether the reference answer is shown. seed: of drawn pairs.
 
     Raises `DataError` where the kind cannot be asked of the record.
     """
@@ -90,27 +90,26 @@ def tasks_of(
             # Known labels are of the steps that are there.
             responses = tuple(_in_steps(one, split or first_cut) for one in responses)
     places, others["probability"] = _places(kind, len(responses), f"{seed} {prompt.text}")
-    hidden, tasks = _hidden(record, prompt), []
     shown = _bare(prompt)
     if reference:
         shown = shown.model_copy(update={"reference": prompt.reference})
+    tasks = []
     for at in places:
         chosen = [responses[i] for i in at]
-        more = dict(hidden)
-        if any(left := [_left_out(one) for one in chosen]):
-            more["responses"] = left
-        if len(at) < len(responses):
-            more["places"] = list(at)
-        if scores:
-            more["scores"] = {name: _scored(kind, row, at, chosen) for name, row in scores.items()}
-        if kind == "steps" and evidence:
-            beside = evidence.get((prompt.text, chosen[0].text), ())
-            others["evidence"] = beside if len(beside) == len(chosen[0].steps) else ()
-        if gold and (right := label_of(record, kind, at)) is None:
+        steps = len(chosen[0].steps) if kind == "steps" else 0
+        hidden = _hidden(record, prompt) | _hidden_of_each(record, at, chosen)
+        if scores and (found := _scores(scores, at, steps)):
+            hidden["scores"] = found
+        known = (rollouts or {}).get((prompt.text, chosen[0].text)) if steps else None
+        others["evidence"] = ()
+        if known and known.response.steps == chosen[0].steps:
+            others["evidence"] = _evidence(known)
+            hidden["rollouts"] = {"right": known.right, "total": known.rollouts}
+        others["gold"] = label_of(record, kind, at) if gold else None
+        if gold and others["gold"] is None:
             raise DataError(f"{_named(prompt)} has no label that a gold item of {kind} could have")
-        others["gold"] = right if gold else None
         bare = tuple(map(_bare, chosen))
-        tasks.append(Task(kind=kind, prompt=shown, responses=bare, hidden=more, **others))
+        tasks.append(Task(kind=kind, prompt=shown, responses=bare, hidden=hidden, **others))
     return tasks
 
 
@@ -169,21 +168,35 @@ def _hidden(record: Record, prompt: Prompt) -> dict[str, Any]:
     elif isinstance(record, Decisions):
         said = {"gold": [one and one.probabilities for one in record.gold]}
     kept = {"prompt": _left_out(prompt), "labels": said}
-    if isinstance(record, RolloutLabels):
-        kept["rollouts"] = {"right": record.right, "total": record.rollouts}
-    right = _is_right(record)
-    return {k: v for k, v in kept.items() if v} | ({} if right is None else {"right": right})
+    return {key: value for key, value in kept.items() if value}
 
 
-def _is_right(record: Record) -> bool | None:
-    """Whether a solution's final answer is known to be right."""
+def _hidden_of_each(
+    record: Record, at: Sequence[int], chosen: Sequence[Response]
+) -> dict[str, Any]:
+    """What is not shown of the chosen responses."""
+    more: dict[str, Any] = {}
+    if any(left := [_left_out(one) for one in chosen]):
+        more["responses"] = left
+    if len(at) < len(responses_of(record)):
+        more["places"] = list(at)
+    if (right := _right(record, at)) is not None:
+        more["right"] = right
+    return more
+
+
+def _right(record: Record, at: Sequence[int]) -> bool | list[bool] | None:
+    """Whether a solution's final answer is known to be right; of several responses, of each."""
+    if isinstance(record, Ranking) and at and {*record.grades} <= {0.0, 1.0}:
+        each = [record.grades[i] == 1.0 for i in at]
+        return each if len(each) > 1 else each[0]
     if not isinstance(record, StepLabels):
         return None
     known = record.response.meta.get("final_answer_correct")
     if isinstance(known, bool):
         return known
-    outcome = len(record.labels) == 1 or set(record.labels[:-1]) == {None}
-    return record.labels[-1] > 0.5 if outcome and record.labels[-1] is not None else None
+    *before, last = record.labels
+    return last > 0.5 if last is not None and {*before} <= {None} else None
 
 
 def _left_out(whole: Prompt | Response) -> dict[str, Any]:
@@ -220,14 +233,17 @@ def _places(kind: Kind, n: int, seed: str) -> tuple[list[list[int]], float]:
     return pairs, 2 * len(pairs) / (n * (n - 1))
 
 
-def _scored(
-    kind: Kind, row: Sequence[Score | Unscored], at: Sequence[int], chosen: Sequence[Response]
-) -> list[float | None]:
-    """What a scorer says of the chosen responses, or of the steps of a solution if it does."""
-    one = row[at[0]] if at else None
-    if kind == "steps" and isinstance(one, Score) and len(one.steps) == len(chosen[0].steps):
-        return list(one.steps)
-    return [each.value if isinstance(each := row[i], Score) else None for i in at]
+def _scores(scores: Scores, at: Sequence[int], steps: int) -> dict[str, list[float]]:
+    """What scorers say of the chosen responses, or all of them of the steps of a solution.
+
+    Who has no score for one of them says nothing of the task.
+    """
+    chosen = {name: [row[i] for i in at] for name, row in scores.items()}
+    there = {name: [one for one in row if isinstance(one, Score)] for name, row in chosen.items()}
+    there = {name: row for name, row in there.items() if len(row) == len(at) > 0}
+    if steps and all(len(row[0].steps) == steps for row in there.values()):
+        return {name: [*row[0].steps] for name, row in there.items()}
+    return {name: [one.value for one in row] for name, row in there.items()}
 
 
 def _in_steps(response: Response, cut: Callable[[str], tuple[str, ...]]) -> Response:
@@ -240,18 +256,19 @@ def first_cut(text: str) -> tuple[str, ...]:
     return next((steps for steps in cuts if len(steps) > 1), (text,) if text else ())
 
 
-def evidence_of(records: Iterable[Record]) -> dict[tuple[str, str], tuple[Evidence | None, ...]]:
-    """Return what rollouts say of steps, by the texts of prompt and response."""
-    found = {}
-    for record in records:
-        if not isinstance(record, RolloutLabels):
-            continue
-        rows = zip(record.labels, record.intervals, record.rollouts, strict=True)
-        found[record.prompt.text, record.response.text] = tuple(
-            Evidence(value=y, interval=ends, source="rollouts") if y is not None and n else None
-            for y, ends, n in rows
-        )
-    return found
+def by_texts(records: Iterable[Record]) -> dict[tuple[str, str], RolloutLabels]:
+    """Return labels by rollouts, by the texts of prompt and response."""
+    found = (record for record in records if isinstance(record, RolloutLabels))
+    return {(one.prompt.text, one.response.text): one for one in found}
+
+
+def _evidence(known: RolloutLabels) -> tuple[Evidence | None, ...]:
+    """What rollouts say of each step."""
+    rows = zip(known.labels, known.intervals, known.rollouts, strict=True)
+    return tuple(
+        Evidence(value=y, interval=ends, source="rollouts") if y is not None and n else None
+        for y, ends, n in rows
+    )
 
 
 def label_of(record: Record, kind: Kind, at: Sequence[int]) -> Label | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from assay.annotate import imports
+from assay.annotate.choosing import prepared
 from assay.annotate.imports import Auto, Scores
 from assay.annotate.records import Annotator, Project, Role
 from assay.annotate.store import Store
@@ -133,14 +134,14 @@ def annotate(
 
             tasks = gate_tasks(records, judge, gate, seed=seed, **compute)
         else:
-            beside = imports.evidence_of([*records, *records_of(rollouts)])
+            beside = imports.by_texts([*records, *records_of(rollouts)])
             scored = _scores(records, scorers, compute)
             pairs = zip(records, scored, strict=True)
-            made = (make(record, scores=scores, evidence=beside) for record, scores in pairs)
+            made = (make(record, scores=scores, rollouts=beside) for record, scores in pairs)
             tasks = list(chain.from_iterable(made))
         # What is gold and in the pool as well is gold.
         right = chain.from_iterable(make(record, gold=True) for record in records_of(gold))
-        tasks = [*right, *tasks]
+        tasks = prepared(project, [*right, *tasks])
     opened, added = _opened(place, there, project, tasks, fresh=pool is not None)
     return Annotation(
         store=opened,

@@ -128,10 +128,9 @@ def import_labels(
     for who, rows in by_name.items():
         annotator = there[who] if who in there else opened.invite(who)[0]
         count += opened.bring(annotator, rows)
-    return (
-        f"{count} labels of {sum(map(len, by_name.values()))} are new, by {len(by_name)}"
-        f" annotators; {added} tasks are new"
-    )
+    people = f"{len(by_name)} annotator{'s' * (len(by_name) != 1)}"
+    every = sum(map(len, by_name.values()))
+    return f"{count} labels of {every} are new, by {people}; {added} tasks are new"
 
 
 def _labelled(
