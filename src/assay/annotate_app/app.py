@@ -1,15 +1,16 @@
 """The application: who may see and post what, and the paths.
 
-An invitation's link sets a cookie with the annotator's token; every post must come from our own page
-(Origin), with a word that only the page of that annotator holds (CSRF). What a person saves is
-answered after the store has it for good, and the answer is the next task, so that a label takes one
-round trip.
+An invitation's link sets a cookie with the annotator's token; every post must come from our own
+page (Origin), with a word that only the page of that annotator holds (CSRF). What a person saves is
+answered after the store has it for good, and the answer is the next task: a label takes one round
+trip.
 """
 
 import hashlib
 import hmac
 import json
 import math
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -66,7 +67,9 @@ def make_app(
     address that is none.
     """
     url = urlsplit(public_url)
-    if public_url and (url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/")):
+    if public_url and (
+        url.scheme not in ("http", "https") or not url.netloc or url.path.strip("/")
+    ):
         raise ConfigError(f"{public_url!r} is no address; give https://NAME without a path")
     origin = f"{url.scheme}://{url.netloc}" if public_url else ""
     site = _Site(store, secret or b"", origin, quality)
@@ -220,14 +223,15 @@ class _Site:
 
     def _given(self, annotator: Annotator, assignment: Assignment | None) -> dict[str, Any]:
         """What both the page of a task and its part that is replaced are given."""
-        progress, project = self.store.progress(annotator), self.store.project
+        # Drawn for each page: what is posted twice has the same.
+        about = {"progress": self.store.progress(annotator), "key": secrets.token_urlsafe(18)}
         if assignment is None:
-            return {"task": None, "progress": progress}
+            return {"task": None, **about}
         others = []
         if assignment.purpose == "adjudicate":
             said = (given for given in self.store.given() if given.task == assignment.task.id)
             others = [(g.pseudonym, g.label) for g in said if g.annotator != annotator.id]
-        return {"task": task_page(assignment, project, others), "progress": progress}
+        return {"task": task_page(assignment, self.store.project, others), **about}
 
     def part(self, request: Request, assignment: str, at: str, start: int = 0) -> Response:
         """A piece of a long text as it was written. start: characters before it."""
@@ -348,17 +352,23 @@ async def _fields(request: Request) -> Fields:
         if len(body) > LARGEST:
             raise _Refused(413, f"More than {LARGEST:,} bytes are not taken.")
     try:
-        if not _in_json(request):
-            return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=FIELDS)
-        given = json.loads(body)
+        if _in_json(request):
+            given = json.loads(body)
+        else:
+            given = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=FIELDS)
     except (ValueError, RecursionError):
         raise _Refused(400, "The post cannot be read.") from None
     if not isinstance(given, Mapping):
         raise _Refused(400, "The post is no object.")
     return {
-        key: [str(one) for one in (value if isinstance(value, list) else [value])]
+        key: [_text(one) for one in (value if isinstance(value, list) else [value])]
         for key, value in given.items()
     }
+
+
+def _text(value: object) -> str:
+    """A value as a text that every store can keep: no half of a character, and no NUL."""
+    return str(value).replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _in_json(request: Request) -> bool:

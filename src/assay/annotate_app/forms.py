@@ -141,7 +141,7 @@ def fields_of(label: Label | None, assignment: Assignment) -> dict[str, list[str
     else:
         for k, answer in enumerate(label.answers):
             found[f"answer-{k}"] = [CANNOT_TELL if answer is None else str(answer)]
-    return found
+    return {name: values for name, values in found.items() if values}
 
 
 def place_shown(assignment: Assignment, place: int) -> int:

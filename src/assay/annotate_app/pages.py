@@ -1,12 +1,11 @@
 """What the templates are given: a task as one annotator may see it, and nothing else of it.
 
-No id of a task or response, no `hidden`, `gold`, `stratum` or `meta` is ever passed on; evidence and
-suggestions are where the project is not blind.
+No id of a task or response, no `hidden`, `gold`, `stratum` or `meta` is ever passed on; evidence
+and suggestions are where the project is not blind.
 """
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -155,7 +154,6 @@ def task_page(
         "title": title,
         "assignment": assignment.id,
         "purpose": "adjudicate" if assignment.purpose == "adjudicate" else "label",
-        "key": secrets.token_urlsafe(18),
         "reasons": project.reasons if task.kind == "pair" else (),
         "skips": SKIPS,
         "draft": fields_of(assignment.draft, assignment),
@@ -207,8 +205,8 @@ def _steps(
         else:
             before.append(turn)
     if not response.turns:
-        for k in range(len(response.steps)):
-            steps.append({"before": [], "turn": Turn("assistant", pieces.piece(f"s{k}"), ())})
+        said = [pieces.piece(f"s{k}") for k in range(len(response.steps))]
+        steps = [{"before": [], "turn": Turn("assistant", one, ())} for one in said]
     for step, hint in zip(steps, hints or [None] * len(steps), strict=True):
         step["evidence"] = _bar(hint)
     return steps, before
@@ -259,9 +257,11 @@ def words_of(label: Label, assignment: Assignment) -> str:
         marks = [(k + 1, mark) for k, mark in enumerate(label.marks) if mark is not None]
         said = ", ".join(f"step {k} {names[mark]}" for k, mark in marks)
         said = said or "no step is wrong"
-        said += f"; step {label.right_step[0] + 1} should be: {label.right_step[1]}" if (
-            label.right_step
-        ) else ""
+        said += (
+            f"; step {label.right_step[0] + 1} should be: {label.right_step[1]}"
+            if (label.right_step)
+            else ""
+        )
     else:
         said = "; ".join(
             f"{k}: {'cannot tell' if answer is None else _option(question.options[answer])[0]}"
@@ -274,13 +274,14 @@ def words_of(label: Label, assignment: Assignment) -> str:
 
 def progress_words(progress: Progress) -> list[str]:
     """How far it is, in a few words each."""
-    pace = progress.seconds_per_label
-    return [
-        f"{progress.done:,} done",
-        *([] if progress.left is None else [f"{progress.left:,} left"]),
-        *([f"{progress.skipped:,} skipped"] if progress.skipped else []),
-        *([] if pace is None else [f"{pace:.0f} s each" if pace < 90 else f"{pace / 60:.1f} min each"]),
-    ]
+    words = [f"{progress.done:,} done"]
+    if progress.left is not None:
+        words.append(f"{progress.left:,} left")
+    if progress.skipped:
+        words.append(f"{progress.skipped:,} skipped")
+    if (pace := progress.seconds_per_label) is not None:
+        words.append(f"{pace:.0f} s each" if pace < 90 else f"{pace / 60:.1f} min each")
+    return words
 
 
 @cache

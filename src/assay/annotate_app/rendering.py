@@ -66,11 +66,12 @@ def _markdown() -> "MarkdownIt":
 
     reader = MarkdownIt("commonmark", {"html": False, "breaks": True})
     reader.enable(["table", "strikethrough"])
-    stopped = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    reader.block.ruler.before("fence", "maths", _formula_block, stopped)
+    ended = ["paragraph", "reference", "blockquote", "list"]
+    reader.block.ruler.before("fence", "maths", _formula_block, {"alt": ended})
     reader.inline.ruler.before("escape", "maths", _formula)
     reader.core.ruler.push("plain", lambda state: _made_plain(state.tokens))
-    rules: Any = reader.renderer.rules
+    renderer: Any = reader.renderer
+    rules = renderer.rules
     rules["maths"] = lambda tokens, at, *_: maths(tokens[at].content)
     rules["image"] = lambda tokens, at, *_: _picture(tokens[at])
     rules["address"] = lambda tokens, at, *_: Markup(' <span class="address">{}</span>').format(

@@ -39,7 +39,7 @@ def serve(
     print(f"labelling {store.project.title!r} at {url}; Ctrl-C ends it", flush=True)
     for who, token in (tokens or {}).items():
         print(f"{who}: {url}/i/{token}", flush=True)
-    # No log of requests: their paths hold invitations. No trust in what a header says of the client.
+    # No log of requests, whose paths hold invitations; no trust in headers that name a client.
     config = uvicorn.Config(
         app,
         access_log=False,
