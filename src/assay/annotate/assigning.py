@@ -3,13 +3,15 @@
 import hashlib
 import random
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 
 from assay.annotate.labels import Label, Pair, Questions, Ranks
+from assay.annotate.records import Annotator, Project
 from assay.annotate.tables import ANNOTATORS, ASSIGNMENTS, ITEMS
 
-__all__ = ["decisions", "differ", "draw", "gold_for", "open_to", "order_of", "to_adjudicate"]
+__all__ = ["decisions", "differ", "draw", "left_for", "open_to", "order_of", "pick", "room_for"]
 
 
 def order_of(seed: int, task: str, annotator: int, n: int) -> tuple[int, ...]:
@@ -74,10 +76,36 @@ def open_to(annotator: int) -> sa.Select[str]:
     return sa.select(ITEMS.c.task).where(ITEMS.c.open, sa.not_(given)).order_by(ITEMS.c.place)
 
 
+def left_for(annotator: int) -> sa.Select[int]:
+    """Select how many items an annotator can still be given or has open.
+
+    It is the open items without theirs, as the latter are few.
+    """
+    count = sa.select(sa.func.count())
+    mine = (
+        count.select_from(ASSIGNMENTS)
+        .join(ITEMS, ITEMS.c.task == ASSIGNMENTS.c.task)
+        .where(ASSIGNMENTS.c.annotator == annotator, ASSIGNMENTS.c.purpose == "label")
+    )
+    gone = mine.where(ITEMS.c.open, ASSIGNMENTS.c.state.in_(["saved", "skipped"]))
+    under_way = mine.where(sa.not_(ITEMS.c.open), ASSIGNMENTS.c.state == "open")
+    all_open = count.select_from(ITEMS).where(ITEMS.c.open)
+    return sa.select(
+        all_open.scalar_subquery() - gone.scalar_subquery() + under_way.scalar_subquery()
+    )
+
+
 def gold_for(annotator: int) -> sa.Select[str]:
     """Select the gold items that an annotator was not given."""
     given = _was_given(annotator, "open", "saved", "skipped", purpose="gold")
     return sa.select(ITEMS.c.task).where(ITEMS.c.gold, sa.not_(given)).order_by(ITEMS.c.seq)
+
+
+UNDER_WAY: Final = sa.exists().where(
+    ASSIGNMENTS.c.task == ITEMS.c.task,
+    ASSIGNMENTS.c.purpose == "adjudicate",
+    ASSIGNMENTS.c.state.in_(["open", "saved"]),
+)
 
 
 def to_adjudicate(annotator: int, per_item: int) -> sa.Select[str]:
@@ -88,19 +116,56 @@ def to_adjudicate(annotator: int, per_item: int) -> sa.Select[str]:
         ANNOTATORS.c.active,
         ANNOTATORS.c.role.in_(["adjudicator", "admin"]),
     )
-    under_way = sa.exists().where(
-        ASSIGNMENTS.c.task == ITEMS.c.task,
-        ASSIGNMENTS.c.purpose == "adjudicate",
-        ASSIGNMENTS.c.state.in_(["open", "saved"]),
-    )
     return (
         sa.select(ITEMS.c.task)
         .where(
             ITEMS.c.disputed,
             ITEMS.c.labels >= per_item,
-            sa.not_(under_way),
+            sa.not_(UNDER_WAY),
             sa.not_(_was_given(annotator, "skipped", purpose="adjudicate")),
             sa.not_(sa.and_(others, _was_given(annotator, "saved"))),
         )
         .order_by(ITEMS.c.seq)
     )
+
+
+def room_for(task: str, purpose: str) -> sa.Select[str]:
+    """Select an item where it can be given for a purpose once more."""
+    lacks = ITEMS.c.open if purpose == "label" else sa.and_(ITEMS.c.disputed, sa.not_(UNDER_WAY))
+    return sa.select(ITEMS.c.task).where(ITEMS.c.task == task, lacks)
+
+
+def pick(
+    connection: sa.Connection,
+    project: Project,
+    annotator: Annotator,
+    weights: Mapping[str, float] | None,
+    rng: random.Random,
+) -> tuple[str, str, float] | None:
+    """Choose a task for an annotator: its id, its purpose, and the probability of the draw.
+
+    weights: per open task, under a strategy that draws. Disputes come first, to whoever decides
+    them. A gold item takes the place of a task at random; after the last task comes none.
+    """
+    if annotator.role != "annotator":
+        disputes = to_adjudicate(annotator.id, project.labels_per_item)
+        if dispute := connection.scalar(disputes.limit(1)):
+            return dispute, "adjudicate", 1.0
+    items = open_to(annotator.id)
+    if weights is not None:
+        if not (among := connection.scalars(items).all()):
+            return None
+        task, probability = draw(among, weights, rng)
+    else:
+        first = connection.scalar(items.limit(1))
+        if first is None:
+            return None
+        task, probability = first, 1.0
+        if project.choose == "random":
+            count = sa.select(sa.func.count()).select_from(items.order_by(None).subquery())
+            probability = 1 / (connection.scalar(count) or 1)
+    if project.gold_share and rng.random() < project.gold_share:
+        gold = connection.scalars(gold_for(annotator.id)).all()
+        if gold:
+            return rng.choice(gold), "gold", project.gold_share / len(gold)
+    return task, "label", probability

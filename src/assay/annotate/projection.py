@@ -18,9 +18,10 @@ from assay.annotate.records import Project
 from assay.annotate.tables import ASSIGNMENTS, EVENTS, ITEMS, LABELS, TASKS
 from assay.annotate.tasks import Task
 
-__all__ = ["LABEL", "add_items", "apply", "pages", "rebuild"]
+__all__ = ["LABEL", "add_items", "append", "pages", "rebuild"]
 
 LABEL: Final[TypeAdapter[Label]] = TypeAdapter(Label)
+NEXT: Final = sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0) + 1).scalar_subquery()
 Event = Mapping[str, Any]
 
 
@@ -75,6 +76,32 @@ def rebuild(connection: sa.Connection, project: Project) -> None:
     for rows in pages(connection, EVENTS):
         for row in rows:
             apply(connection, project, row | {"payload": json.loads(row["payload"])})
+
+
+def append(
+    connection: sa.Connection,
+    project: Project,
+    now: float,
+    kind: str,
+    *,
+    annotator: int | None = None,
+    task: str | None = None,
+    assignment: str | None = None,
+    key: str | None = None,
+    **payload: Any,
+) -> None:
+    """Write an event and what follows from it."""
+    event = {
+        "time": now,
+        "kind": kind,
+        "annotator": annotator,
+        "task": task,
+        "assignment": assignment,
+        "key": key,
+    }
+    row = event | {"seq": NEXT, "payload": json.dumps(payload)}
+    seq = connection.scalar(EVENTS.insert().values(row).returning(EVENTS.c.seq))
+    apply(connection, project, event | {"seq": seq, "payload": payload})
 
 
 def apply(connection: sa.Connection, project: Project, event: Event) -> None:

@@ -33,7 +33,7 @@ def shown(where: str | Path) -> str:
         return str(where)
     try:
         return sa.make_url(str(where)).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         return "the given URL"
 
 
@@ -90,7 +90,7 @@ def engine_of(where: str | Path, *, new: bool) -> sa.Engine:
 def _postgres(where: str) -> sa.Engine:
     try:
         url = sa.make_url(where)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         raise ConfigError(
             "the store's URL cannot be read; write postgresql://user:password@host/database, with"
             " %-codes for special characters in the password"
@@ -120,7 +120,8 @@ def guarded(engine: sa.Engine) -> Iterator[None]:
         yield
     except sa.exc.DBAPIError as error:
         place = shown(engine.url.database or "" if engine.name == "sqlite" else str(engine.url))
-        raise BackendError(f"the store at {place} failed: {str(error.orig).strip()}") from error
+        why = " ".join(str(error.orig).split())
+        raise BackendError(f"the store at {place} failed: {why}") from error
 
 
 def lay_out(connection: sa.Connection, where: str, meta: dict[str, str]) -> None:
@@ -149,7 +150,8 @@ def _append_only(connection: sa.Connection) -> None:
         return
     connection.exec_driver_sql(
         "CREATE OR REPLACE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN RAISE EXCEPTION '% can only be appended to', TG_TABLE_NAME; END $$"
+        " $$ BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' can only be appended to';"
+        " END $$"
     )
     for name in tables:
         connection.exec_driver_sql(
@@ -185,7 +187,8 @@ def upgrade(connection: sa.Connection, where: str) -> None:
     if not sa.inspect(connection).has_table("meta"):
         raise DataError(f"{where}: no store of labels is there; `assay annotate` makes one")
     of_version = META.c.name == "version"
-    version = int(connection.scalar(sa.select(META.c.value).where(of_version)) or 0)
+    query = sa.select(META.c.value).where(of_version).with_for_update()
+    version = int(connection.scalar(query) or 0)
     if version > VERSION:
         raise DataError(
             f"{where}: the store is of version {version}, this assay knows up to {VERSION};"

@@ -5,6 +5,7 @@ milliseconds, people are slower, and no two writes have to be thought of togethe
 """
 
 import hashlib
+import itertools
 import json
 import random
 import secrets
@@ -17,7 +18,7 @@ from typing import Any, Self, cast
 
 import sqlalchemy as sa
 
-from assay.annotate import assigning, backups, projection
+from assay.annotate import assigning, backups, projection, reading
 from assay.annotate.labels import LONGEST, Label, fits
 from assay.annotate.records import (
     SKIPS,
@@ -29,7 +30,7 @@ from assay.annotate.records import (
     Role,
 )
 from assay.annotate.schema import engine_of, guarded, lay_out, project_of, shown, upgrade
-from assay.annotate.tables import ANNOTATORS, ASSIGNMENTS, EVENTS, ITEMS, LABELS, META, TASKS
+from assay.annotate.tables import ANNOTATORS, ASSIGNMENTS, EVENTS, ITEMS, META, TASKS
 from assay.annotate.tasks import Task
 from assay.errors import DataError
 
@@ -37,6 +38,8 @@ __all__ = ["Late", "NotYours", "Store"]
 
 KNOWN = 256
 """Tasks kept in memory."""
+AT_ONCE = 500
+"""Tasks added by one statement."""
 
 
 class NotYours(DataError):
@@ -71,10 +74,11 @@ class Store:
     def create(cls, where: str | Path, project: Project, tasks: Iterable[Task]) -> Self:
         """Make a store at a path (SQLite) or a URL. Raises `DataError` where one is there."""
         engine = engine_of(where, new=True)
-        with guarded(engine), _begun(engine) as connection:
+        with _first(engine) as connection:
             lay_out(connection, shown(where), {"project": project.model_dump_json()})
-            _append(connection, project, time.time(), "created", settings=project.model_dump())
-            _add(connection, project, time.time(), tasks)
+            now = time.time()
+            projection.append(connection, project, now, "created", settings=project.model_dump())
+            _add(connection, project, now, tasks)
         return cls(engine, shown(where))
 
     @classmethod
@@ -82,7 +86,7 @@ class Store:
         """Open a store, bringing an older one's tables to today's. Raises `DataError` where there
         is none, or one of a later version."""
         engine = engine_of(where, new=False)
-        with guarded(engine), _begun(engine) as connection:
+        with _first(engine) as connection:
             upgrade(connection, shown(where))
         return cls(engine, shown(where))
 
@@ -159,12 +163,14 @@ class Store:
                 .limit(1)
             )
             if row := connection.execute(mine).mappings().first():
-                own = ASSIGNMENTS.c.id == row["id"]
                 lease = self._now() + self._project.lease
-                connection.execute(ASSIGNMENTS.update().where(own).values(lease=lease))
+                # A reload soon after need not write.
+                if row["lease"] < lease - self._project.lease / 2:
+                    own = ASSIGNMENTS.c.id == row["id"]
+                    connection.execute(ASSIGNMENTS.update().where(own).values(lease=lease))
                 return self._assignment(connection, row)
             self._expire(connection, ASSIGNMENTS.c.lease < self._now())
-            picked = self._pick(connection, annotator, weights)
+            picked = assigning.pick(connection, self._project, annotator, weights, self._rng)
             return picked and self._assign(connection, annotator, *picked)
 
     def assignment(self, id: str, annotator: Annotator) -> Assignment:
@@ -191,7 +197,7 @@ class Store:
         said = label.model_dump(mode="json")
         with self._writing() as connection:
             row = self._own(connection, assignment, annotator)
-            if _replayed(connection, "saved", key, annotator, assignment, {"label": said}):
+            if reading.replayed(connection, "saved", key, annotator, assignment, {"label": said}):
                 return False
             task = self._task(connection, row["task"])
             if wrong := fits(label, task.kind, len(task.responses), task.steps, task.questions):
@@ -232,7 +238,7 @@ class Store:
         said = {"reason": reason, "comment": comment}
         with self._writing() as connection:
             row = self._own(connection, assignment, annotator)
-            if _replayed(connection, "skipped", key, annotator, assignment, said):
+            if reading.replayed(connection, "skipped", key, annotator, assignment, said):
                 return False
             self._still_open(connection, row)
             self._append(connection, "skipped", **_names(row), key=key, **said)
@@ -240,10 +246,13 @@ class Store:
 
     def undo(self, annotator: Annotator, *, key: str) -> Assignment | None:
         """Take the annotator's last label or skip back; return its task, opened again with that
-        label as its draft; None where there is nothing to take back."""
+        label as its draft; None where there is nothing to take back. Raises `Late` for a skip whose
+        item others have taken."""
         with self._writing() as connection:
             self._active(connection, annotator)
-            if (before := _replayed(connection, "undone", key, annotator, None, {})) is not None:
+            if (
+                before := reading.replayed(connection, "undone", key, annotator, None, {})
+            ) is not None:
                 again = self._own(connection, before["assignment"], annotator)
                 return self._assignment(connection, again) if again["state"] == "open" else None
             last = (
@@ -257,6 +266,8 @@ class Store:
             )
             if (row := connection.execute(last).mappings().first()) is None:
                 return None
+            if row["state"] == "skipped":
+                self._room(connection, row)
             self._append(connection, "undone", **_names(row), key=key, undone=row["closed"])
             return self._assignment(connection, self._own(connection, row["id"], annotator))
 
@@ -309,34 +320,7 @@ class Store:
         steps would tell which they are. The project's counts are of labels, without gold items.
         """
         with self._reading() as connection:
-            count = sa.select(sa.func.count())
-            states, labels = count.select_from(ASSIGNMENTS), sa.select(LABELS.c.seconds)
-            if annotator:
-                states = states.where(ASSIGNMENTS.c.annotator == annotator.id)
-                labels = labels.where(LABELS.c.annotator == annotator.id)
-            else:
-                states = states.where(ASSIGNMENTS.c.purpose == "label")
-                labels = labels.where(LABELS.c.purpose == "label")
-            done, skipped, now = (
-                connection.scalar(states.where(ASSIGNMENTS.c.state == state)) or 0
-                for state in ("saved", "skipped", "open")
-            )
-            times = connection.scalar(count.select_from(labels.subquery())) or 0
-            middle = labels.order_by(LABELS.c.seconds).offset(times // 2).limit(1)
-            if annotator is None:
-                n, wanted = self._project.labels_per_item, ITEMS.c.labels
-                lacking = sa.case((ITEMS.c.adjudicated, 0), (wanted < n, n - wanted), else_=0)
-                rest = sa.select(sa.func.sum(lacking)).where(sa.not_(ITEMS.c.gold))
-                left = connection.scalar(rest) or 0
-            else:
-                can = assigning.open_to(annotator.id).order_by(None).subquery()
-                left = now + (connection.scalar(count.select_from(can)) or 0)
-            return Progress(
-                done=done,
-                left=None if annotator and self._project.gold_share else left,
-                skipped=skipped,
-                seconds_per_label=connection.scalar(middle),
-            )
+            return reading.progress(connection, self._project, annotator)
 
     def tasks(self) -> list[Task]:
         """All tasks, in the order added."""
@@ -346,49 +330,13 @@ class Store:
 
     def given(self) -> list[Given]:
         """All labels that stand, in the order saved."""
-        query = (
-            sa.select(
-                LABELS,
-                ANNOTATORS.c.pseudonym,
-                ASSIGNMENTS.c.shown,
-                ASSIGNMENTS.c.suggested,
-                (ASSIGNMENTS.c.probability * ITEMS.c.probability).label("probability"),
-            )
-            .join(ASSIGNMENTS, ASSIGNMENTS.c.id == LABELS.c.assignment)
-            .join(ANNOTATORS, ANNOTATORS.c.id == LABELS.c.annotator)
-            .join(ITEMS, ITEMS.c.task == LABELS.c.task)
-            .order_by(LABELS.c.seq)
-        )
         with self._reading() as connection:
-            return [
-                Given(
-                    task=row.task,
-                    annotator=row.annotator,
-                    pseudonym=row.pseudonym,
-                    label=projection.LABEL.validate_json(row.body),
-                    order=tuple(json.loads(row.shown)),
-                    seconds=row.seconds,
-                    time=row.time,
-                    purpose=row.purpose,
-                    probability=row.probability,
-                    suggested=row.suggested,
-                )
-                for row in connection.execute(query)
-            ]
+            return reading.given(connection)
 
     def skips(self) -> list[dict[str, Any]]:
         """All skips that stand: task, pseudonym, reason, comment, time."""
-        query = (
-            sa.select(EVENTS, ANNOTATORS.c.pseudonym)
-            .join(ASSIGNMENTS, ASSIGNMENTS.c.closed == EVENTS.c.seq)
-            .join(ANNOTATORS, ANNOTATORS.c.id == EVENTS.c.annotator)
-            .where(ASSIGNMENTS.c.state == "skipped")
-            .order_by(EVENTS.c.seq)
-        )
         with self._reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        kept = ("task", "pseudonym", "time")
-        return [json.loads(row["payload"]) | {name: row[name] for name in kept} for row in rows]
+            return reading.skips(connection)
 
     def disputed(self) -> Sequence[str]:
         """Ids of tasks whose labels differ and that nobody adjudicated."""
@@ -424,7 +372,7 @@ class Store:
         whole."""
         backups.check(Path(backup))
         engine = engine_of(where, new=True)
-        with guarded(engine), _begun(engine) as connection:
+        with _first(engine) as connection:
             lay_out(connection, shown(where), {})
             backups.read(Path(backup), connection)
             projection.rebuild(connection, project_of(connection))
@@ -439,6 +387,8 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with self._turn, guarded(self._engine), _begun(self._engine) as connection:
+            if self._engine.name == "postgresql":
+                connection.execute(sa.select(META.c.value).with_for_update())
             yield connection
 
     @contextmanager
@@ -451,7 +401,7 @@ class Store:
                 yield connection
 
     def _append(self, connection: sa.Connection, kind: str, **rest: Any) -> None:
-        _append(connection, self._project, self._now(), kind, **rest)
+        projection.append(connection, self._project, self._now(), kind, **rest)
 
     def _task(self, connection: sa.Connection, id: str) -> Task:
         if (task := self._tasks.get(id)) is None:
@@ -477,60 +427,42 @@ class Store:
     def _active(self, connection: sa.Connection, annotator: Annotator) -> None:
         query = sa.select(ANNOTATORS.c.active).where(ANNOTATORS.c.id == annotator.id)
         if not connection.scalar(query):
-            raise NotYours("the annotator was revoked, or is of another store")
+            raise NotYours("you are not, or not any more, an annotator here")
 
     def _own(self, connection: sa.Connection, id: str, annotator: Annotator) -> sa.RowMapping:
-        self._active(connection, annotator)
-        own = (ASSIGNMENTS.c.id == id, ASSIGNMENTS.c.annotator == annotator.id)
-        row = connection.execute(sa.select(ASSIGNMENTS).where(*own)).mappings().first()
+        query = (
+            sa.select(ASSIGNMENTS, ANNOTATORS.c.active)
+            .join(ANNOTATORS, ANNOTATORS.c.id == ASSIGNMENTS.c.annotator)
+            .where(ASSIGNMENTS.c.id == id, ASSIGNMENTS.c.annotator == annotator.id)
+        )
+        row = connection.execute(query).mappings().first()
         if row is None:
             raise NotYours("this task was not given to you")
+        if not row["active"]:
+            raise NotYours("you are not an annotator here any more")
         return row
 
     def _still_open(self, connection: sa.Connection, row: sa.RowMapping) -> None:
         """Raise `Late` for an assignment that is closed; take one back whose lease has passed
         where nobody else has the item."""
         if row["state"] == "expired":
-            query = sa.select(ITEMS.c.open).where(ITEMS.c.task == row["task"])
-            if row["purpose"] == "gold" or connection.scalar(query):
-                self._append(connection, "assigned", **_names(row))
-                return
-            raise Late("the task was left for too long and somebody else has it now")
-        if row["state"] != "open":
+            self._room(connection, row)
+            again = {"order": json.loads(row["shown"]), "suggested": row["suggested"]}
+            again |= {"purpose": row["purpose"], "probability": row["probability"]}
+            self._append(connection, "assigned", **_names(row), **again)
+        elif row["state"] != "open":
             raise Late(f"the task was {row['state']} before")
+
+    def _room(self, connection: sa.Connection, row: sa.RowMapping) -> None:
+        """Raise `Late` where others have taken the item of an assignment that was given up."""
+        can = assigning.room_for(row["task"], row["purpose"])
+        if row["purpose"] != "gold" and connection.scalar(can) is None:
+            raise Late("the task was left, and somebody else has it now")
 
     def _expire(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> None:
         query = sa.select(ASSIGNMENTS).where(ASSIGNMENTS.c.state == "open", which)
         for row in connection.execute(query.order_by(ASSIGNMENTS.c.opened)).mappings().all():
             self._append(connection, "expired", **_names(row))
-
-    def _pick(
-        self, connection: sa.Connection, annotator: Annotator, weights: Mapping[str, float] | None
-    ) -> tuple[str, str, float] | None:
-        """Choose a task: its id, its purpose, and the probability of the draw."""
-        if annotator.role != "annotator":
-            dispute = assigning.to_adjudicate(annotator.id, self._project.labels_per_item)
-            if task := connection.scalar(dispute.limit(1)):
-                return task, "adjudicate", 1.0
-        items = assigning.open_to(annotator.id)
-        if self._project.choose in ("order", "random"):
-            task, probability = connection.scalar(items.limit(1)), 1.0
-            if task and self._project.choose == "random":
-                count = sa.select(sa.func.count()).select_from(items.order_by(None).subquery())
-                probability = 1 / (connection.scalar(count) or 1)
-        else:
-            among = connection.scalars(items).all()
-            task, probability = (
-                assigning.draw(among, weights or {}, self._rng) if among else (None, 1.0)
-            )
-        if task is None:
-            return None
-        share = self._project.gold_share
-        if share and self._rng.random() < share:
-            gold = connection.scalars(assigning.gold_for(annotator.id)).all()
-            if gold:
-                return self._rng.choice(gold), "gold", share / len(gold)
-        return task, "label", probability
 
     def _assign(
         self,
@@ -572,6 +504,8 @@ class Store:
             return None
         with self._reading() as connection:
             last = connection.scalar(sa.select(sa.func.max(EVENTS.c.seq))) or 0
+        from assay.annotate import choosing  # Needs scipy, which other strategies do without.
+
         seen, at, took = self._weighed
         started = time.monotonic()
         if last == seen or started < at + 20 * took:
@@ -580,100 +514,48 @@ class Store:
             query = sa.select(TASKS.c.body).join(ITEMS, ITEMS.c.seq == TASKS.c.seq)
             bodies = connection.scalars(query.where(ITEMS.c.open).order_by(TASKS.c.seq)).all()
         tasks = [Task.model_validate_json(body) for body in bodies]
-        weights = _probabilities(self._project, tasks, self.given())
+        weights = choosing.probabilities(self._project, tasks, self.given())
         self._weights = {task.id: p for task, p in zip(tasks, weights, strict=True)}
         self._weighed = (last, time.monotonic(), time.monotonic() - started)
         return self._weights
 
 
-def _probabilities(
-    project: Project, tasks: Sequence[Task], given: Sequence[Given]
-) -> Sequence[float]:
-    try:
-        from assay.annotate import choosing
-    except ImportError:
-        return [1 / max(len(tasks), 1)] * len(tasks)
-    weights: Sequence[float] = choosing.probabilities(project, tasks, given)
-    return weights
-
-
 @contextmanager
 def _begun(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A transaction that writes, after those of others."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        if engine.name == "postgresql" and sa.inspect(connection).has_table("meta"):
-            turn = sa.select(META.c.value).where(META.c.name == "version").with_for_update()
-            connection.execute(turn)
         yield connection
 
 
-def _append(
-    connection: sa.Connection,
-    project: Project,
-    now: float,
-    kind: str,
-    *,
-    annotator: int | None = None,
-    task: str | None = None,
-    assignment: str | None = None,
-    key: str | None = None,
-    **payload: Any,
-) -> None:
-    """Write an event and what follows from it."""
-    last = connection.scalar(sa.select(sa.func.max(EVENTS.c.seq))) or 0
-    event = {
-        "seq": last + 1,
-        "time": now,
-        "kind": kind,
-        "annotator": annotator,
-        "task": task,
-        "assignment": assignment,
-        "key": key,
-    }
-    connection.execute(EVENTS.insert(), event | {"payload": json.dumps(payload)})
-    projection.apply(connection, project, event | {"payload": payload})
+@contextmanager
+def _first(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """The first transaction of a store; nothing stays connected where it fails."""
+    try:
+        with guarded(engine), _begun(engine) as connection:
+            yield connection
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def _add(connection: sa.Connection, project: Project, now: float, tasks: Iterable[Task]) -> int:
     known = set(connection.scalars(sa.select(TASKS.c.id)))
-    last = added = connection.scalar(sa.select(sa.func.max(TASKS.c.seq))) or 0
-    for task in tasks:
-        if task.id in known:
-            continue
-        known.add(task.id)
-        added += 1
-        row = {"seq": added, "id": task.id, "body": task.model_dump_json()}
-        connection.execute(TASKS.insert(), row)
-        projection.add_items(connection, project, [(added, task)])
+    last = connection.scalar(sa.select(sa.func.max(TASKS.c.seq))) or 0
+    numbered, added = enumerate(_new(tasks, known), last + 1), last
+    while some := list(itertools.islice(numbered, AT_ONCE)):
+        rows = [{"seq": n, "id": task.id, "body": task.model_dump_json()} for n, task in some]
+        connection.execute(TASKS.insert(), rows)
+        projection.add_items(connection, project, some)
+        added = some[-1][0]
     if added > last:
-        _append(connection, project, now, "added", first=last + 1, last=added)
+        projection.append(connection, project, now, "added", first=last + 1, last=added)
     return added - last
 
 
-def _replayed(
-    connection: sa.Connection,
-    kind: str,
-    key: str,
-    annotator: Annotator,
-    assignment: str | None,
-    said: Mapping[str, Any],
-) -> sa.RowMapping | None:
-    """Find the event that a key was used for. Raises `DataError` where it was for another one."""
-    if not 0 < len(key) <= 200 or not key.isprintable():
-        raise DataError("a key is 1 to 200 printable characters, drawn for one post")
-    row = connection.execute(sa.select(EVENTS).where(EVENTS.c.key == key)).mappings().first()
-    if row is None:
-        return None
-    payload = json.loads(row["payload"])
-    same = (
-        row["kind"] == kind
-        and row["annotator"] == annotator.id
-        and (assignment is None or row["assignment"] == assignment)
-        and all(payload[name] == value for name, value in said.items())
-    )
-    if not same:
-        raise DataError("the key was used for another post; draw a new one")
-    return row
+def _new(tasks: Iterable[Task], known: set[str]) -> Iterator[Task]:
+    for task in tasks:
+        if task.id not in known:
+            known.add(task.id)
+            yield task
 
 
 def _names(row: sa.RowMapping) -> dict[str, Any]:
