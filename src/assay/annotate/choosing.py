@@ -31,6 +31,8 @@ __all__ = ["ERRS", "FLOOR", "first_wrong", "prepared", "probabilities", "soundne
 
 FLOOR: Final = 0.1
 """Share of the choices that are even ones."""
+SHARP: Final = 2.0
+"""Power of a task's worth: more, and labels are saved; less, and weights stay near each other."""
 ERRS: Final = 0.1
 """How often a person is taken to miss a solution's first wrong step."""
 
@@ -41,7 +43,7 @@ def probabilities(
     """Return the probability with which each open task comes next; they sum to 1.
 
     tasks: those that may be given. given: all labels that stand, of these tasks and others. With n
-    tasks and a strategy's worths w, floor / n + (1 - floor) w / Σ w; where nothing has any worth,
+    tasks and a strategy's worths w, floor / n + (1 - floor) w² / Σ w²; where nothing has any worth,
     and for the strategy random, 1 / n. For order the first has 1. Raises `DataError` where no task
     has what the strategy needs.
 
@@ -67,6 +69,7 @@ def probabilities(
         worth = np.array([task.hidden["worth"] for task in tasks], dtype=np.float64)
     else:
         worth = _fixed(project, tasks)
+    worth = worth**SHARP
     total = float(worth.sum())
     even = np.full(n, 1 / n)
     mixed = floor * even + (1 - floor) * (worth / total if total > 0 else even)
