@@ -14,11 +14,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import sqlalchemy as sa
 
 from assay.annotate import assigning, backups, projection, reading
+from assay.annotate.bringing import brought
 from assay.annotate.labels import LONGEST, Label, fits
 from assay.annotate.records import (
     SKIPS,
@@ -274,42 +275,23 @@ class Store:
     def bring(self, annotator: Annotator, labels: Iterable[Given]) -> int:
         """Keep labels that were given elsewhere, all or none; return how many are new.
 
-        labels: with the ids of tasks that are there; another label by the annotator of a task that
-        they had before is left out. Raises `DataError` for an unknown task, or a label that does
-        not fit its task.
+        What the annotator said of a task before stands. Raises `DataError` for an unknown task, or
+        a label that does not fit.
         """
-        count = 0
         with self._writing() as connection:
             self._active(connection, annotator)
-            for one in labels:
-                mine = sa.select(ASSIGNMENTS.c.id).where(
-                    ASSIGNMENTS.c.task == one.task,
-                    ASSIGNMENTS.c.annotator == annotator.id,
-                    ASSIGNMENTS.c.purpose == one.purpose,
-                )
-                if connection.scalar(mine):
-                    continue
-                known = sa.select(TASKS.c.id).where(TASKS.c.id == one.task)
-                if connection.scalar(known) is None:
+            before = sa.select(ASSIGNMENTS.c.task, ASSIGNMENTS.c.purpose)
+            mine = connection.execute(before.where(ASSIGNMENTS.c.annotator == annotator.id))
+            known, there = set(connection.scalars(sa.select(TASKS.c.id))), {*map(tuple, mine)}
+            fresh = {(one.task, one.purpose): one for one in reversed([*labels])}
+            for one in reversed([one for key, one in fresh.items() if key not in there]):
+                if one.task not in known:
                     raise DataError(f"no task here is called {one.task[:50]!r}; add it first")
-                task = self._task(connection, one.task)
-                label, n = one.label, len(task.responses)
-                if wrong := fits(label, task.kind, n, task.steps, task.questions):
-                    raise DataError(f"the label of task {task.id} does not fit it: {wrong}")
-                row = {"annotator": annotator.id, "task": task.id, "id": secrets.token_urlsafe(16)}
-                how: dict[str, Any] = {"purpose": one.purpose} | _names(cast(sa.RowMapping, row))
-                self._append(
-                    connection,
-                    "assigned",
-                    **how,
-                    order=one.order or tuple(range(n)),
-                    probability=min(1.0, one.probability / task.probability),
-                    suggested=one.suggested,
-                )
-                said = label.model_dump(mode="json")
-                self._append(connection, "saved", **how, label=said, seconds=one.seconds)
-                count += 1
-        return count
+                row = {"annotator": annotator.id, "task": one.task}
+                row["assignment"] = secrets.token_urlsafe(16)
+                for kind, payload in brought(one, self._task(connection, one.task)):
+                    self._append(connection, kind, **row, **payload)
+        return len(fresh.keys() - there)
 
     # What others read.
 
