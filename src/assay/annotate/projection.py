@@ -21,7 +21,25 @@ from assay.annotate.tasks import Task
 __all__ = ["LABEL", "add_items", "append", "pages", "rebuild"]
 
 LABEL: Final[TypeAdapter[Label]] = TypeAdapter(Label)
-NEXT: Final = sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0) + 1).scalar_subquery()
+
+# Statements of every write, built once.
+NUMBER: Final = sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0) + 1).scalar_subquery()
+APPEND: Final = (
+    EVENTS.insert()
+    .values({column: sa.bindparam(column.name) for column in EVENTS.c} | {EVENTS.c.seq: NUMBER})
+    .returning(EVENTS.c.seq)
+)
+UNDER_WAY: Final = (
+    sa.select(ASSIGNMENTS.c.purpose, ASSIGNMENTS.c.state, LABELS.c.body)
+    .join(LABELS, LABELS.c.assignment == ASSIGNMENTS.c.id, isouter=True)
+    .where(ASSIGNMENTS.c.task == sa.bindparam("of"), ASSIGNMENTS.c.state.in_(["open", "saved"]))
+)
+COUNTED: Final = (
+    ITEMS.update()
+    .where(ITEMS.c.task == sa.bindparam("of"))
+    .values(open=sa.and_(sa.not_(ITEMS.c.gold), sa.bindparam("room", type_=sa.Boolean)))
+)
+
 Event = Mapping[str, Any]
 
 
@@ -99,8 +117,7 @@ def append(
         "assignment": assignment,
         "key": key,
     }
-    row = event | {"seq": NEXT, "payload": json.dumps(payload)}
-    seq = connection.scalar(EVENTS.insert().values(row).returning(EVENTS.c.seq))
+    seq = connection.scalar(APPEND, event | {"payload": json.dumps(payload)})
     apply(connection, project, event | {"seq": seq, "payload": payload})
 
 
@@ -168,25 +185,16 @@ def _label(event: Event) -> dict[str, Any]:
 
 def _recount(connection: sa.Connection, project: Project, task: str) -> None:
     """Say of a task how many labels stand, how many are under way, and whether they differ."""
-    query = (
-        sa.select(ASSIGNMENTS.c.purpose, ASSIGNMENTS.c.state, LABELS.c.body)
-        .join(LABELS, LABELS.c.assignment == ASSIGNMENTS.c.id, isouter=True)
-        .where(ASSIGNMENTS.c.task == task, ASSIGNMENTS.c.state.in_(["open", "saved"]))
-    )
-    rows = connection.execute(query).all()
+    rows = connection.execute(UNDER_WAY, {"of": task}).all()
     taken = [row for row in rows if row.purpose == "label"]
     bodies = [row.body for row in taken if row.body is not None]
     adjudicated = any(row.purpose == "adjudicate" and row.body is not None for row in rows)
     differs = len(bodies) > 1 and differ([LABEL.validate_json(body) for body in bodies])
     room = not adjudicated and len(taken) < project.labels_per_item
-    connection.execute(
-        ITEMS.update()
-        .where(ITEMS.c.task == task)
-        .values(
-            labels=len(bodies),
-            taken=len(taken),
-            open=sa.and_(sa.not_(ITEMS.c.gold), sa.literal(room)),
-            disputed=differs and not adjudicated,
-            adjudicated=adjudicated,
-        )
-    )
+    counts = {
+        "labels": len(bodies),
+        "taken": len(taken),
+        "disputed": differs and not adjudicated,
+        "adjudicated": adjudicated,
+    }
+    connection.execute(COUNTED, counts | {"of": task, "room": room})

@@ -75,14 +75,16 @@ def engine_of(where: str | Path, *, new: bool) -> sa.Engine:
         connection.isolation_level = None  # The driver begins no transaction of its own.
         connection.execute(f"PRAGMA busy_timeout = {WAIT_S * 1000}")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # On disk when a commit returns.
         connection.execute("PRAGMA foreign_keys = ON")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
+        options = connection.get_execution_options()
+        # FULL: on disk when a commit returns.
+        level = "FULL" if options.get("durable", True) else "NORMAL"
+        connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
         # A reader that becomes a writer cannot wait for its turn; a writer from the start can.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
     return engine
 

@@ -155,7 +155,7 @@ class Store:
     def next(self, annotator: Annotator) -> Assignment | None:
         """The task that this annotator has open, or else the next; None where none is left."""
         weights = self._weigh()
-        with self._writing() as connection:
+        with self._writing(durable=False) as connection:
             self._active(connection, annotator)
             mine = (
                 sa.select(ASSIGNMENTS)
@@ -219,7 +219,7 @@ class Store:
 
     def draft(self, assignment: str, annotator: Annotator, label: Label) -> None:
         """Keep an unfinished label, for after a reload. It need not fit its task yet."""
-        with self._writing() as connection:
+        with self._writing(durable=False) as connection:
             row = self._own(connection, assignment, annotator)
             if row["state"] not in ("open", "expired"):
                 raise Late("the task was saved or skipped before")
@@ -367,10 +367,16 @@ class Store:
     # Inside.
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with self._turn, guarded(self._engine), _begun(self._engine) as connection:
+    def _writing(self, *, durable: bool = True) -> Iterator[sa.Connection]:
+        """A transaction that writes, after those of others. durable: whether it waits until it is
+        on the disk; what a power cut may take back without it are tasks given and drafts, and
+        never the labels before."""
+        begun = _begun(self._engine, durable=durable)
+        with self._turn, guarded(self._engine), begun as connection:
             if self._engine.name == "postgresql":
                 connection.execute(sa.select(META.c.value).with_for_update())
+                if not durable:
+                    connection.execute(sa.text("SET LOCAL synchronous_commit TO OFF"))
             yield connection
 
     @contextmanager
@@ -503,8 +509,9 @@ class Store:
 
 
 @contextmanager
-def _begun(engine: sa.Engine) -> Iterator[sa.Connection]:
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+def _begun(engine: sa.Engine, *, durable: bool = True) -> Iterator[sa.Connection]:
+    options = {"writes": True, "durable": durable}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
