@@ -5,12 +5,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from assay.annotate import ask, compare, mark_steps, rank
 from assay.annotate.labels import Label, Pair, Questions, Ranks, Steps
-from assay.annotate.records import Project
+from assay.annotate.records import Given, Project
 from assay.annotate.store import Store
 from assay.errors import DataError
 from assay.questions import Question
@@ -81,3 +82,25 @@ def test_votes_are_shares_and_both_bad_is_no_preference(tmp_path: Path) -> None:
         answer(store, Pair(choice="both_bad"), name)
     with pytest.raises(DataError, match="both bad"):
         bad.result()
+
+
+def test_labels_from_elsewhere_are_brought_in_all_or_none(tmp_path: Path) -> None:
+    tasks = [compare(f"{i}?", ["4", "5"], store=tmp_path / "labels.db").task for i in range(3)]
+    store = Store.open(tmp_path / "labels.db")
+    who, _ = store.invite("import:x")
+
+    def given(task: str, label: Label, **others: Any) -> Given:
+        return Given(task=task, annotator=0, pseudonym="", label=label, time=0.0, **others)
+
+    rows = [given(task.id, Pair(choice="tie")) for task in tasks]
+    for wrong, why in (
+        (given("0123", Pair(choice="tie")), "no task here is called '0123'"),
+        (given(tasks[2].id, Ranks(ranks=(1, 2))), "of kind ranking, the task of kind pair"),
+        (given(tasks[2].id, Pair(choice="tie"), order=(0, 2)), "an order of"),
+    ):
+        with pytest.raises(DataError, match=why):
+            store.bring(who, [*rows[:2], wrong])
+        assert store.given() == []
+    assert store.bring(who, [*rows[:2], rows[0]]) == 2
+    assert store.bring(who, rows) == 1
+    assert store.progress().left == 0

@@ -18,8 +18,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from assay.annotate import assigning, backups, projection, reading
-from assay.annotate.bringing import brought
+from assay.annotate import assigning, backups, bringing, projection, reading
 from assay.annotate.labels import LONGEST, Label, fits
 from assay.annotate.records import (
     SKIPS,
@@ -275,23 +274,15 @@ class Store:
     def bring(self, annotator: Annotator, labels: Iterable[Given]) -> int:
         """Keep labels that were given elsewhere, all or none; return how many are new.
 
-        What the annotator said of a task before stands. Raises `DataError` for an unknown task, or
-        a label that does not fit.
+        Raises `DataError` for an unknown task, or a label that does not fit.
         """
         with self._writing() as connection:
             self._active(connection, annotator)
-            before = sa.select(ASSIGNMENTS.c.task, ASSIGNMENTS.c.purpose)
-            mine = connection.execute(before.where(ASSIGNMENTS.c.annotator == annotator.id))
-            known, there = set(connection.scalars(sa.select(TASKS.c.id))), {*map(tuple, mine)}
-            fresh = {(one.task, one.purpose): one for one in reversed([*labels])}
-            for one in reversed([one for key, one in fresh.items() if key not in there]):
-                if one.task not in known:
-                    raise DataError(f"no task here is called {one.task[:50]!r}; add it first")
-                row = {"annotator": annotator.id, "task": one.task}
-                row["assignment"] = secrets.token_urlsafe(16)
-                for kind, payload in brought(one, self._task(connection, one.task)):
-                    self._append(connection, kind, **row, **payload)
-        return len(fresh.keys() - there)
+            rows = bringing.fresh(connection, annotator.id, labels)
+            for one in rows:
+                for kind, said in bringing.events(one, self._task(connection, one.task)):
+                    self._append(connection, kind, annotator=annotator.id, task=one.task, **said)
+        return len(rows)
 
     # What others read.
 
