@@ -197,7 +197,9 @@ def biased(
                 if choose == "random":
                     errors["even choice"].append(plain - target)
                     continue
-                found = weights_of(tasks, given).mean(values, share=True)
+                found = weights_of(Project(choose="information"), tasks, given).mean(
+                    values, share=True
+                )
                 errors["unweighted"].append(plain - target)
                 errors["weighted back"].append(found.value - target)
                 covered.append(float(found.low <= target <= found.high))

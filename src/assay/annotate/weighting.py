@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from assay.annotate.records import Given
+from assay.annotate.records import Given, Project
 from assay.annotate.tasks import Task
 from assay.data.records import cluster_key
 from assay.errors import DataError
@@ -26,8 +26,6 @@ from assay.stats.intervals import Array, cluster_ids, student_quantile
 from assay.stats.means import mean, spread_by_cluster
 
 __all__ = ["Weights", "draw_weights", "hajek", "horvitz_thompson", "weights_of"]
-
-CERTAIN = 1 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -117,12 +115,12 @@ def hajek(
     return Estimate(value=spread.value, low=low, high=high, n=k, unscored=unscored)
 
 
-def weights_of(tasks: Sequence[Task], given: Sequence[Given]) -> Weights:
+def weights_of(project: Project, tasks: Sequence[Task], given: Sequence[Given]) -> Weights:
     """Weigh each labelled task, by when it was first labelled.
 
-    tasks: the whole pool. Gold items were not chosen and are left out, and so is what an
-    adjudicator was given. Saves stand for draws: of annotators who work side by side the order of
-    the two may differ a little.
+    tasks: the whole pool; what comes in order is taken to come in an order without meaning. Gold
+    items were not chosen and are left out, and so is what an adjudicator was given. Saves stand for
+    draws: of annotators who work side by side the order of the two may differ a little.
     """
     pool = {task.id: task for task in tasks if task.gold is None}
     first: dict[str, Given] = {}
@@ -133,7 +131,7 @@ def weights_of(tasks: Sequence[Task], given: Sequence[Given]) -> Weights:
             first.setdefault(one.task, one)
     into = np.array([pool[id].probability for id in first], dtype=np.float64)
     drawn = np.array([one.probability for one in first.values()], dtype=np.float64) / into
-    even = bool((drawn >= CERTAIN).all())
+    even = project.choose in ("order", "random")
     caveat = ""
     if several and not even:
         caveat = ("items have several labels, so draws were among labelled ones, too, and the"

@@ -5,12 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from assay.audit.drift import Drift, drift
 from assay.audit.gate import By, Gate, Known, Rule, read_gate, refusals, write_gate
 from assay.audit.gating import make
-from assay.audit.human import read_labels
+from assay.audit.human import Case, read_labels
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Judge, Scorer
@@ -27,7 +27,7 @@ ADAPTERS: Final = "assay.judges.adapters"
 
 
 def gate(
-    labels: Data,
+    labels: Data | Sequence[Case],
     judge: str | Judge | Scorer,
     *,
     out: str | Path | None = None,
@@ -47,10 +47,12 @@ def gate(
     """Hold a judge against labels, and write its gate, open or closed.
 
     labels: rows of prompt, response or responses, and verdict, or records with labels
-    (docs/explain/gate.md). judge: a word or an object. out: file for the gate. The rest is as in
-    `audit.gating.make`.
+    (docs/explain/gate.md), or a list of cases. judge: a word or an object. out: file for the gate.
+    The rest is as in `audit.gating.make`.
     """
-    cases = read_labels(labels, format=format)
+    cases = [one for one in labels if isinstance(one, Case)] if isinstance(labels, list) else []
+    if not cases:
+        cases = read_labels(cast(Data, labels), format=format)
     found = make(
         open_reward(judge, Asking(device=device, dtype=dtype, micro_tokens=micro_tokens)),
         cases,
@@ -60,7 +62,7 @@ def gate(
         threshold=threshold,
         by=by,
         blind=blind,
-        source=name_of(labels),
+        source=name_of(cast(Data, labels)),
         days=days,
         anchors=anchors,
         seed=seed,
