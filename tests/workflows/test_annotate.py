@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 import assay
+from assay import cli
 from assay.annotate.labels import Label, Pair, Questions, Ranks, Steps
 from assay.annotate.records import Assignment
 from assay.annotate.store import Store
+from assay.audit.gate import read_gate
 from assay.data import io
 from assay.data.decisions import read_decisions
 from assay.errors import ConfigError, DataError
 from assay.types import Group, Preference, Prompt, Response, StepLabels
 from assay.workflows.annotate import annotate, invite, open_store
-from assay.workflows.annotate_labels import export_labels, import_labels
+from assay.workflows.annotate_labels import agreement_rows, export_labels, import_labels
 
 
 def pool(n: int, size: int = 2) -> list[Group]:
@@ -222,3 +224,34 @@ def test_records_with_labels_come_in_and_go_out_the_same(tmp_path: Path) -> None
     assert {one.name for one in made.store.annotators()} == {"admin", "import:known"}
     export_labels(made.store, tmp_path / "out.jsonl", without_parts=("meta",))
     assert [*io.read(tmp_path / "out.jsonl")] == records
+
+
+def test_a_gate_asks_about_what_a_judge_said_and_decides(tmp_path: Path) -> None:
+    judge = "pairwise:tests.specs.answering:Likes"
+    pairs = [
+        Preference(prompt=one.prompt, responses=(one.responses[0], Response.of("The answer is 4.")),
+                   prefer=0.5)
+        for one in pool(12)
+    ]  # fmt: skip
+    out = tmp_path / "p"
+    made = annotate(pairs, out=out, judge=judge, gate=8)
+    tasks = made.store.tasks()
+    assert (len(tasks), made.store.project.judge) == (8, judge)
+    assert all(task.kind == "pair" and task.stratum for task in tasks)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["annotate", "gate", str(out), "--out", str(tmp_path / "gate.json")])
+    assert stop.value.code == 2
+    label_all(made.store, made.tokens["admin"])
+    with pytest.raises(SystemExit) as stop:
+        # Eight labels open no gate.
+        cli.main(["annotate", "gate", str(out), "--out", str(tmp_path / "gate.json")])
+    assert stop.value.code == 1
+    assert read_gate(tmp_path / "gate.json").reasons
+
+
+def test_an_admin_sees_how_far_annotators_agree(tmp_path: Path) -> None:
+    made = annotate(pool(6), out=tmp_path / "p", per_item=2, annotators=2)
+    label_all(made.store, made.tokens["annotator 1"], made.tokens["annotator 2"])
+    rows = dict(agreement_rows(made.store))
+    assert any(name.startswith("preference: ") for name in rows)
+    assert "1.000" in " ".join(rows.values())

@@ -1,9 +1,11 @@
 """`assay annotate POOL`: a page on which people label. Beside it: export, import, report, and who
 may label."""
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -110,6 +112,7 @@ class Command(Compute):
         """Serve until Ctrl-C; what was answered as saved is on disk."""
         from assay.annotate_app.serve import serve
         from assay.workflows.annotate import annotate
+        from assay.workflows.annotate_labels import agreement_rows
 
         given = dict(vars(self))
         where = {name: given.pop(name) for name in ("host", "port", "public_url")}
@@ -118,9 +121,10 @@ class Command(Compute):
         print(made, flush=True)
         if not made.tokens:
             print("links were printed when they were drawn; `assay annotate invite` draws new ones")
+        agreement = partial(agreement_rows, made.store)
         # To be ended is how it ends.
         with suppress(KeyboardInterrupt):
-            serve(made.store, tokens=made.tokens, **where)
+            serve(made.store, tokens=made.tokens, quality=agreement, **where)
         done = made.store.progress().done
         made.store.close()
         print(f"{done} labels; `assay annotate export {made.where} FILE` writes them")
@@ -202,6 +206,49 @@ class Report:
         from assay.workflows.annotate_labels import annotation_report
 
         print(annotation_report(self.store, self.out))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate(Compute):
+    """Hold the project's judge against its labels, and write gate.json: whether it may score.
+
+    It is as `assay audit gate`, with each label weighed by the probability with which its item was
+    chosen. Ends with 1 where the gate is closed.
+    """
+
+    store: Where
+    """Folder, file or URL of a project that was made with --judge."""
+    out: Path
+    """File for the gate. It holds the texts of its anchors."""
+    partial: bool = False
+    """Whether items may lack labels; those that have one then stand for them."""
+    floor: float = 0.85
+    """Least agreement."""
+    rule: Literal["lower", "point"] = "lower"
+    """What must reach the floor: the lower end of agreement's 95 % interval, or its value."""
+    threshold: float | None = None
+    """Least score of a response that means yes; without it 0.5, for scores in [0, 1]."""
+    days: int = 90
+    """Days until the gate expires."""
+    anchors: int = 40
+    """Labels that are kept in the gate, to be asked again."""
+    seed: int = 0
+    """Seed of the anchors and of the intervals."""
+
+    def __call__(self) -> None:
+        """Measure, write, print, and end with 1 where the gate is closed."""
+        from assay.workflows.annotate import open_store
+        from assay.workflows.annotate_gate import gate_from
+
+        given = dict(vars(self))
+        store = open_store(given.pop("store"))
+        if not store.project.judge:
+            raise ConfigError(f"{self.store} was made without --judge: there is no judge to gate")
+        found = gate_from(store, store.project.judge, given.pop("out"), **given)
+        print(f"{found}\nwrote {self.out}")
+        if found.reasons:
+            print("assay annotate gate: the gate is closed", file=sys.stderr)
+            raise SystemExit(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,6 +339,7 @@ COMMANDS: Final[Mapping[str, Any]] = {
     "export": Export,
     "import": Import,
     "report": Report,
+    "gate": Gate,
     "invite": Invite,
     "revoke": Revoke,
     "backup": Backup,

@@ -120,10 +120,11 @@ def annotate(
         aside = aside_in(set_aside, place.parent if isinstance(place, Path) else None)
         records = records_of(pool, format, aside)[:limit]
         compute: dict[str, Any] = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+        asked = _questions(questions, rubric)
         make = partial(
             imports.tasks_of,
             kind=kind,
-            questions=_questions(questions, rubric),
+            questions=asked,
             mode=mode,
             split=None if split is None else splitter(split),
             reference=show_reference,
@@ -132,7 +133,7 @@ def annotate(
         if judge:
             from assay.workflows.annotate_gate import gate_tasks
 
-            tasks = gate_tasks(records, judge, gate, seed=seed, **compute)
+            tasks = gate_tasks(records, judge, gate, questions=asked, seed=seed, **compute)
         else:
             beside = imports.by_texts([*records, *records_of(rollouts)])
             scored = _scores(records, scorers, compute)

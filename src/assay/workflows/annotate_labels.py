@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from assay.annotate import exports, imports
-from assay.annotate.exports import Decide, Neutral, Soft
+from assay.annotate.agreement import quality
+from assay.annotate.exports import Decide, Neutral
 from assay.annotate.records import Given
 from assay.annotate.store import Store
 from assay.annotate.tasks import StepMode, Task
@@ -16,9 +17,10 @@ from assay.data.lines import Bad, Row
 from assay.data.parts import Part, without
 from assay.errors import ConfigError, DataError
 from assay.files import write_atomic
+from assay.stats.estimate import summarise
 from assay.workflows.annotate import open_store, records_of
 
-__all__ = ["Exports", "export_labels", "import_labels"]
+__all__ = ["Exports", "agreement_rows", "export_labels", "import_labels"]
 
 Exports = Literal["raw", "decisions", "gate"]
 """What is written besides the layouts of records: every label, answers to questions, and verdicts
@@ -47,7 +49,7 @@ def export_labels(
     opened = store if isinstance(store, Store) else open_store(store)
     tasks, given, path = opened.tasks(), opened.given(), Path(out)
     to = to or ("decisions" if {task.kind for task in tasks} == {"questions"} else "assay")
-    soft: Soft = _posteriors(tasks, given) if decide == "dawid-skene" else {}
+    soft, notes = _posteriors(tasks, given) if decide == "dawid-skene" else ({}, "")
     rows: list[dict[str, Any]]
     if to in get_args(Exports):
         left = ""
@@ -63,7 +65,7 @@ def export_labels(
                 rows = exports.raw_rows(tasks, given)
         _check_rows(rows, path, to)
         write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        return f"{path}: {len(rows)} rows of {to}{left}"
+        return f"{path}: {len(rows)} rows of {to}{left}{notes}"
     ours = to == "assay"
     if decide == "auto":
         decide = "votes" if ours else "majority"
@@ -78,7 +80,7 @@ def export_labels(
     if not found.records:
         raise DataError(f"there is nothing to write as {to}: {found}")
     count = io.write((without(one, without_parts) for one in found.records), path, layout)
-    return f"{path}: {count} rows of {to}; {found}"
+    return f"{path}: {count} rows of {to}; {found}{notes}"
 
 
 def _check_rows(rows: Sequence[Any], path: Path, to: str) -> None:
@@ -88,18 +90,29 @@ def _check_rows(rows: Sequence[Any], path: Path, to: str) -> None:
         raise DataError(f"there is nothing to write as {to}: no task of its kind has a label")
 
 
-def _posteriors(tasks: Sequence[Task], given: Sequence[Given]) -> dict[tuple[str, str], Any]:
-    """Dawid and Skene's soft labels of every decision, by task and unit."""
-    from assay.annotate.dawid_skene import dawid_skene
-    from assay.annotate.decisions import decisions, known
+def _posteriors(
+    tasks: Sequence[Task], given: Sequence[Given]
+) -> tuple[dict[tuple[str, str], Sequence[float]], str]:
+    """Dawid and Skene's soft labels of every decision, by task and unit, and what speaks against
+    them."""
+    measured = quality(tasks, given, resamples=0)
+    found: dict[tuple[str, str], Sequence[float]] = {}
+    notes = []
+    for name, fit in measured.fits.items():
+        units = measured.decisions[name].units
+        found |= dict(zip(units, fit.soft_I_C.tolist(), strict=True))
+        notes += [f"\nDawid-Skene of {name}: {caveat}" for caveat in fit.caveats]
+    return found, "".join(notes)
 
-    found: dict[tuple[str, str], Any] = {}
-    for decision in decisions(tasks, given).values():
-        truth = known(tasks, given, decision)
-        fit = dawid_skene(decision.codes_I_A, len(decision.levels), known=truth, smoothing=1.0,
-                          resamples=0)  # fmt: skip
-        found |= dict(zip(decision.units, fit.soft_I_C.tolist(), strict=True))
-    return found
+
+def agreement_rows(store: Store) -> list[tuple[str, str]]:
+    """Return how far annotators agree so far: names and values, for the page of an admin."""
+    measured = quality(store.tasks(), store.given(), store.skips(), resamples=0)
+    return [
+        (f"{decision}: {coefficient}", summarise(value))
+        for decision, row in measured.agreement.items()
+        for coefficient, value in row.items()
+    ]
 
 
 def import_labels(
