@@ -29,7 +29,7 @@ DIFFER: Final[Mapping[str, float]] = {
     "no, unsure": 0.3,
     "none": 0.1,
 }
-"""How often people are guessed to say otherwise, by stratum: a wrong guess costs precision, no more.
+"""How often people are guessed to say otherwise: a wrong guess costs precision, no more.
 What has no verdict counts as not agreed, whatever people say."""
 LEAST: Final = 2
 """Items of each stratum, for its spread to be known."""
