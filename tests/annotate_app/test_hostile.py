@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.annotate_app import pool
-from tests.annotate_app.pool import Browser, store_of
 
 from assay.annotate.tasks import Task
 from assay.annotate_app.app import make_app
 from assay.questions import Question
 from assay.types import Message, Prompt, Response, ToolCall
+from tests.annotate_app import pool
+from tests.annotate_app.pool import Browser, store_of
 
 SCRIPT = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 ATTACKS = (

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from tests.annotate_app import pool
-from tests.annotate_app.pool import Browser, store_of
 
 from assay.annotate.labels import Pair, Questions, Ranks, Steps
 from assay.annotate_app.app import HEADERS, make_app
 from assay.annotate_app.serve import names
 from assay.errors import ConfigError
+from tests.annotate_app import pool
+from tests.annotate_app.pool import Browser, store_of
 
 
 def test_an_invitation_becomes_a_cookie_that_scripts_and_other_sites_cannot_use(tmp_path: Path):

@@ -5,11 +5,11 @@ Every state of the page is in fields, so that the page saves without JavaScript 
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
-from assay.annotate.labels import Choice, Label, Pair, Questions, Ranks, Steps
+from assay.annotate.labels import Choice, Highlight, Label, Pair, Questions, Ranks, Steps
 from assay.annotate.records import Assignment
 from assay.errors import DataError
 
@@ -57,35 +57,28 @@ def _pair(fields: Fields, assignment: Assignment, comment: str) -> Pair:
         choice = SIDES[assignment.order[SIDES.index(said)]]
         if _one(fields, "strength"):
             strength = _number(_one(fields, "strength"), "the strength")
-    marked = []
-    for mark in _highlights(_one(fields, "highlights")):
-        if not isinstance(mark["response"], int) or mark["response"] not in assignment.order:
-            raise DataError("a highlight is of no response")
-        place = assignment.order[mark["response"]]
-        if not mark["start"] < mark["end"] <= len(assignment.task.responses[place].text):
-            raise DataError("a highlight is not within its response")
-        marked.append({**mark, "response": place})
-    return Pair.model_validate(
-        {
-            "choice": choice,
-            "strength": strength,
-            "reasons": tuple(fields.get("reasons", ())),
-            "highlights": tuple(marked),
-            "comment": comment,
-        }
+    return Pair(
+        choice=choice,
+        strength=strength,
+        reasons=tuple(fields.get("reasons", ())),
+        highlights=_highlights(_one(fields, "highlights"), assignment),
+        comment=comment,
     )
 
 
-def _highlights(text: str) -> list[dict[str, Any]]:
-    """Highlights as the page has them: of the responses in the order shown."""
+def _highlights(text: str, assignment: Assignment) -> tuple[Highlight, ...]:
+    """Highlights of the responses as they are shown, as those of the task's."""
+    found, responses = [], assignment.task.responses
     try:
-        keys = ("response", "start", "end", "good")
-        marks = [{key: mark[key] for key in keys} for mark in json.loads(text or "[]")]
-        if all(isinstance(mark[key], int) for mark in marks for key in keys[:3]):
-            return marks
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass
-    raise DataError("the highlights cannot be read")
+        for given in json.loads(text or "[]"):
+            mark = Highlight(**{key: given[key] for key in Highlight.model_fields})
+            place = assignment.order[mark.response]
+            if not mark.start < mark.end <= len(responses[place].text):
+                raise IndexError
+            found.append(mark.model_copy(update={"response": place}))
+    except (ValueError, TypeError, LookupError, RecursionError):
+        raise DataError("the highlights cannot be read, or are not within a response") from None
+    return tuple(found)
 
 
 def _steps(fields: Fields, steps: int, comment: str) -> Steps:
