@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from assay.annotate.imports import by_texts, first_cut, shown_again, tasks_of
+from assay.annotate.imports import by_texts, first_cut, questions_of, shown_again, tasks_of
 from assay.annotate.labels import Pair, Questions, Ranks, Steps
 from assay.annotate.tasks import Task
 from assay.data.decisions import decisions
 from assay.data.formats.prm800k import Prm800k
-from assay.data.rubrics import rubric_from
+from assay.data.rubrics import Rubric, rubric_from
 from assay.data.rubrics.layouts import stored
 from assay.errors import DataError
 from assay.questions import Question
@@ -150,7 +150,12 @@ def test_a_rubrics_criteria_are_asked_of_each_response() -> None:
     assert [task.kind for task in tasks] == ["questions", "questions"]
     assert [len(task.responses) for task in tasks] == [1, 1]
     assert [question.kind for question in tasks[0].questions] == ["predicate", "predicate"]
-    assert "Is right" in tasks[0].questions[0].text
+    assert tasks[0].questions[0].text == "Is this met? Is right"
+    levels = [{"label": "no", "value": 0}, {"label": "half", "value": 0.5},
+              {"label": "all", "value": 1}, {"label": "unclear", "value": None}]  # fmt: skip
+    graded = Rubric.model_validate({"criteria": [{"id": "a", "text": "Good", "levels": levels}]})
+    [question] = questions_of(graded)
+    assert (question.kind, question.values) == ("score", (0, 0.5, 1))
     [pair] = tasks_of(Preference(prompt=own, responses=(A, B), prefer=1.0))
     assert pair.kind == "pair"
 

@@ -247,6 +247,10 @@ def test_a_gate_asks_about_what_a_judge_said_and_decides(tmp_path: Path) -> None
         cli.main(["annotate", "gate", str(out), "--out", str(tmp_path / "gate.json")])
     assert stop.value.code == 1
     assert read_gate(tmp_path / "gate.json").reasons
+    page = (tmp_path / "gate.html").read_text()
+    assert "May not score: pairwise" in page
+    cli.main(["annotate", "report", str(out)])
+    assert "What to do next" in (out / "report.html").read_text()
 
 
 def test_an_admin_sees_how_far_annotators_agree(tmp_path: Path) -> None:

@@ -12,11 +12,10 @@ from assay.annotate.labels import Label, Pair, Questions, Ranks, Steps
 from assay.annotate.tasks import Evidence, Kind, StepMode, Task
 from assay.data.decisions import Decisions
 from assay.data.records import prompt_of, responses_of
-from assay.data.rubrics import Rubric, rubric_of
+from assay.data.rubrics import Criterion, Rubric, rubric_of
 from assay.data.splitting import BlankLine, Newline, Sentence, resplit
 from assay.errors import DataError
-from assay.judges.rubric import question_of
-from assay.questions import Question
+from assay.questions import Option, Question
 from assay.types import (
     Preference,
     Prompt,
@@ -130,7 +129,20 @@ def _own_questions(record: Record, prompt: Prompt) -> tuple[Question, ...]:
 
 def questions_of(rubric: Rubric) -> tuple[Question, ...]:
     """Return a rubric's criteria as a person is asked them, who can always say "can't tell"."""
-    return tuple(question_of(one, rubric, abstain=False) for one in rubric.criteria)
+    return tuple(map(_asked, rubric.criteria))
+
+
+def _asked(criterion: Criterion) -> Question:
+    levels = [
+        Option(name=level.label, value=level.value)
+        for level in criterion.levels
+        if level.value is not None
+    ]
+    if not levels:
+        return Question.predicate(f"Is this met? {criterion.text}", name=criterion.id)
+    values = [option.value or 0.0 for option in levels]
+    make = Question.score if values == sorted(values) else Question.choice
+    return make(criterion.text, levels, name=criterion.id)
 
 
 def _kind(record: Record, kind: Auto, n: int, asked: Sequence[Question]) -> Kind:

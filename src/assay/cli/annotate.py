@@ -110,11 +110,13 @@ class Command(Compute):
 
     def __call__(self) -> None:
         """Serve until Ctrl-C; what was answered as saved is on disk."""
-        from assay.annotate_app.serve import serve
         from assay.workflows.annotate import annotate
         from assay.workflows.annotate_labels import agreement_rows
 
         given = dict(vars(self))
+        # Behind the others, so that what is missing is called by this command's extra.
+        from assay.annotate_app.serve import serve
+
         where = {name: given.pop(name) for name in ("host", "port", "public_url")}
         given["questions"] = given.pop("question")
         made = annotate(given.pop("pool"), **given)
@@ -202,10 +204,10 @@ class Report:
     """File of the page; by default report.html beside the store."""
 
     def __call__(self) -> None:
-        """Write the page and print its headline."""
+        """Write the page."""
         from assay.workflows.annotate_labels import annotation_report
 
-        print(annotation_report(self.store, self.out))
+        print(f"wrote {annotation_report(self.store, self.out)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +221,8 @@ class Gate(Compute):
     store: Where
     """Folder, file or URL of a project that was made with --judge."""
     out: Path
-    """File for the gate. It holds the texts of its anchors."""
+    """File for the gate, which holds the texts of its anchors; a page of the same name is beside
+    it."""
     partial: bool = False
     """Whether items may lack labels; those that have one then stand for them."""
     floor: float = 0.85
@@ -239,13 +242,15 @@ class Gate(Compute):
         """Measure, write, print, and end with 1 where the gate is closed."""
         from assay.workflows.annotate import open_store
         from assay.workflows.annotate_gate import gate_from
+        from assay.workflows.annotate_labels import annotation_report
 
         given = dict(vars(self))
         store = open_store(given.pop("store"))
         if not store.project.judge:
             raise ConfigError(f"{self.store} was made without --judge: there is no judge to gate")
         found = gate_from(store, store.project.judge, given.pop("out"), **given)
-        print(f"{found}\nwrote {self.out}")
+        page = annotation_report(store, self.out.with_suffix(".html"), gate=found)
+        print(f"{found}\nwrote {self.out} and {page}")
         if found.reasons:
             print("assay annotate gate: the gate is closed", file=sys.stderr)
             raise SystemExit(1)

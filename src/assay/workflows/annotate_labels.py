@@ -12,15 +12,16 @@ from assay.annotate.exports import Decide, Neutral
 from assay.annotate.records import Given
 from assay.annotate.store import Store
 from assay.annotate.tasks import StepMode, Task
+from assay.audit.gate import Gate
 from assay.data import io, layouts, sources
 from assay.data.lines import Bad, Row
 from assay.data.parts import Part, without
 from assay.errors import ConfigError, DataError
 from assay.files import write_atomic
 from assay.stats.estimate import summarise
-from assay.workflows.annotate import open_store, records_of
+from assay.workflows.annotate import open_store, records_of, store_at
 
-__all__ = ["Exports", "agreement_rows", "export_labels", "import_labels"]
+__all__ = ["Exports", "agreement_rows", "annotation_report", "export_labels", "import_labels"]
 
 Exports = Literal["raw", "decisions", "gate"]
 """What is written besides the layouts of records: every label, answers to questions, and verdicts
@@ -113,6 +114,33 @@ def agreement_rows(store: Store) -> list[tuple[str, str]]:
         for decision, row in measured.agreement.items()
         for coefficient, value in row.items()
     ]
+
+
+def annotation_report(
+    store: str | Path | Store, out: str | Path | None = None, *, gate: Gate | None = None
+) -> str:
+    """Write a page on labels: agreement, annotators, gold, hard items, what to do next; return its
+    name.
+
+    out: by default report.html beside the store. gate: what a judge may do by the labels, above the
+    rest. Raises `ConfigError` where out is needed.
+    """
+    from assay.pages.annotate import annotate_report
+    from assay.report.html import Section, Text, write_report
+
+    if out is None:
+        place = None if isinstance(store, Store) else store_at(store)
+        if not isinstance(place, Path):
+            raise ConfigError("give out, a file for the page: the store is no file")
+        out = place.parent / "report.html"
+    opened = store if isinstance(store, Store) else open_store(store)
+    tasks, given, project = opened.tasks(), opened.given(), opened.project
+    sections = annotate_report(tasks, given, opened.skips(), project, opened.annotators())
+    if gate is not None:
+        verdict = "May not score" if gate.reasons else "May score"
+        sections.insert(0, Section(f"{verdict}: {gate.judge.word}", [Text(str(gate))]))
+    write_report(Path(out), project.title, sections)
+    return str(out)
 
 
 def import_labels(
