@@ -1,14 +1,17 @@
 """Records become tasks that show no label, name or reference, and give all of it back."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from assay.annotate.imports import by_texts, first_cut, questions_of, shown_again, tasks_of
 from assay.annotate.labels import Pair, Questions, Ranks, Steps
 from assay.annotate.tasks import Task
+from assay.data import io
 from assay.data.decisions import decisions
 from assay.data.formats.prm800k import Prm800k
+from assay.data.records import prompt_of, responses_of
 from assay.data.rubrics import Rubric, rubric_from
 from assay.data.rubrics.layouts import stored
 from assay.errors import DataError
@@ -100,7 +103,7 @@ def test_what_is_known_is_gold_only_when_asked() -> None:
     checks = Prompt.of("Say 4").model_copy(update={"meta": {"attention": True}})
     check = Preference(prompt=checks, responses=(A, B), prefer=1.0)
     assert tasks_of(check, gold=True)[0].attention
-    with pytest.raises(DataError, match="has no label that a gold item of pair"):
+    with pytest.raises(DataError, match="has no label of kind pair"):
         tasks_of(pool(2), gold=True)
 
 
@@ -156,6 +159,8 @@ def test_a_rubrics_criteria_are_asked_of_each_response() -> None:
     graded = Rubric.model_validate({"criteria": [{"id": "a", "text": "Good", "levels": levels}]})
     [question] = questions_of(graded)
     assert (question.kind, question.values) == ("score", (0, 0.5, 1))
+    with pytest.raises(DataError, match="has 0 responses"):
+        tasks_of(own)
     [pair] = tasks_of(Preference(prompt=own, responses=(A, B), prefer=1.0))
     assert pair.kind == "pair"
 
@@ -214,3 +219,25 @@ def test_prm800k_rows_ask_for_what_they_hold() -> None:
     [record] = Prm800k().read(row)
     [task] = tasks_of(record, gold=True, mode="first-error")
     assert task.gold == Steps(marks=(1, -1), complete=True)
+
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json*")), ids=lambda path: path.stem)
+def test_every_layout_that_is_read_can_be_labelled(path: Path) -> None:
+    for record in io.read(path):
+        if not responses_of(record):
+            with pytest.raises(DataError, match="has 0 responses"):
+                tasks_of(record)
+            continue
+        for task in tasks_of(record):
+            prompt, responses = shown_again(Task.model_validate_json(task.model_dump_json()))
+            assert prompt == prompt_of(record)
+            places = task.hidden.get("places", range(len(responses)))
+            whole = [responses_of(record)[place] for place in places]
+            # Solutions of one step are cut; all else is as it was.
+            assert [one.text for one in responses] == [one.text for one in whole]
+            assert [one.model_copy(update={"steps": ()}) for one in responses] == [
+                one.model_copy(update={"steps": ()}) for one in whole
+            ]

@@ -93,6 +93,18 @@ def test_what_cannot_be_made_is_said(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_what_of_a_pool_is_no_task_is_counted(tmp_path: Path) -> None:
+    empty = Group(prompt=Prompt.of("x"), responses=(Response.of(""),))
+    gold = Preference(prompt=Prompt.of("0+2?"), responses=pool(1)[0].responses, prefer=1.0)
+    made = annotate([*pool(3), pool(1)[0], empty], out=tmp_path / "p", gold=[gold])
+    assert str(made).endswith(
+        "3 tasks, 0 labels; 1 responses without text are left out; 2 look like others and are asked"
+        " once"
+    )
+    # What is gold and in the pool as well is gold.
+    assert [task.gold for task in made.store.tasks()] == [Pair(choice="first"), None, None]
+
+
 def test_gold_is_mixed_in_and_scores_choose(tmp_path: Path) -> None:
     gold = [Preference(prompt=Prompt.of("Gold?"), responses=pool(1)[0].responses, prefer=0.0)]
     made = annotate(pool(4), out=tmp_path / "p", gold=gold, choose="disagreement",

@@ -106,7 +106,7 @@ def tasks_of(
             hidden["rollouts"] = {"right": known.right, "total": known.rollouts}
         others["gold"] = label_of(record, kind, at) if gold else None
         if gold and others["gold"] is None:
-            raise DataError(f"{_named(prompt)} has no label that a gold item of {kind} could have")
+            raise DataError(f"{_named(prompt)} has no label of kind {kind}")
         bare = tuple(map(_bare, chosen))
         tasks.append(Task(kind=kind, prompt=shown, responses=bare, hidden=hidden, **others))
     return tasks
@@ -123,7 +123,9 @@ def _named(prompt: Prompt) -> str:
 def _own_questions(record: Record, prompt: Prompt) -> tuple[Question, ...]:
     if isinstance(record, Decisions):
         return record.questions
-    rubric = None if isinstance(record, Preference) else rubric_of(prompt)
+    # A rubric is of responses; of two that are compared, nobody goes through it.
+    bare = isinstance(record, Preference) or not responses_of(record)
+    rubric = None if bare else rubric_of(prompt)
     return () if rubric is None else questions_of(rubric)
 
 

@@ -48,12 +48,14 @@ class Annotation:
     tasks: int
     added: int
     """Tasks that are new."""
+    notes: Sequence[str] = ()
+    """What of the pool is no task."""
 
     def __str__(self) -> str:
         """What there is to label, and how far it is."""
         done = self.store.progress().done
         new = f", {self.added} of them new" if 0 < self.added < self.tasks else ""
-        return f"{self.where}: {self.tasks} tasks{new}, {done} labels"
+        return "; ".join([f"{self.where}: {self.tasks} tasks{new}, {done} labels", *self.notes])
 
 
 def annotate(
@@ -116,6 +118,7 @@ def annotate(
         seed=seed,
     )
     tasks: list[Task] = []
+    notes: list[str] = []
     if pool is not None:
         aside = aside_in(set_aside, place.parent if isinstance(place, Path) else None)
         records = records_of(pool, format, aside)[:limit]
@@ -142,7 +145,8 @@ def annotate(
             tasks = list(chain.from_iterable(made))
         # What is gold and in the pool as well is gold.
         right = chain.from_iterable(make(record, gold=True) for record in records_of(gold))
-        tasks = prepared(project, [*right, *tasks])
+        tasks, notes = _distinct([*right, *tasks])
+        tasks = prepared(project, tasks)
     opened, added = _opened(place, there, project, tasks, fresh=pool is not None)
     return Annotation(
         store=opened,
@@ -150,7 +154,22 @@ def annotate(
         tokens=_invited(opened, place, annotators),
         tasks=len(opened.tasks()),
         added=added,
+        notes=notes,
     )
+
+
+def _distinct(tasks: Sequence[Task]) -> tuple[list[Task], list[str]]:
+    """Leave out what cannot be marked and what looks like an earlier task; say how much."""
+    there = [task for task in tasks if task.kind != "steps" or task.responses[0].text.strip()]
+    found: dict[str, Task] = {}
+    for task in there:
+        found.setdefault(task.id, task)
+    notes = []
+    if empty := len(tasks) - len(there):
+        notes.append(f"{empty} responses without text are left out")
+    if same := len(there) - len(found):
+        notes.append(f"{same} look like others and are asked once")
+    return [*found.values()], notes
 
 
 def _text_of(instructions: str) -> str:
