@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from assay.annotate.labels import Pair, Questions, Ranks, Steps
 from assay.annotate.store import Store
 from assay.annotate_app.app import make_app
-from assay.annotate_app.serve import bound, names
+from assay.annotate_app.serve import bound, names, server
 from tests.annotate_app import pool
 from tests.annotate_app.pool import store_of
 from tests.annotate_app.test_hostile import ATTACKS
@@ -37,14 +36,13 @@ def chromium() -> Iterator[Any]:
 @contextmanager
 def served(store: Store) -> Iterator[str]:
     listening = bound("127.0.0.1", 0)
-    config = uvicorn.Config(make_app(store, hosts=names("127.0.0.1")), log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    running = server(make_app(store, hosts=names("127.0.0.1")))
+    thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        running.should_exit = True
         thread.join(20)
 
 
@@ -56,8 +54,9 @@ def entered(chromium: Any, url: str, store: Store, name: str, role: Any = "annot
     page = context.new_page()
     page.set_default_timeout(10_000)
     complaints: list[str] = []
-    # A label that is refused is said on the page, and in the console by the browser itself.
-    page.on("console", lambda m: "status of 422" in m.text or complaints.append(m.text))
+    # What is refused, or does not arrive, the browser itself writes to the console.
+    expected = ("status of 422", "status of 409", "ERR_INTERNET_DISCONNECTED")
+    page.on("console", lambda m: any(e in m.text for e in expected) or complaints.append(m.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: complaints.append(dialog.message))
     page.on("request", lambda r: r.url.startswith((url, "data:,")) or complaints.append(r.url))
@@ -78,7 +77,11 @@ def save(page: Any, *keys: str) -> None:
     """Press keys and Enter, and wait for the next task."""
     before = page.locator("[name=key]").input_value()
     press(page, *keys, "Enter")
-    page.wait_for_function("key => document.querySelector('[name=key]').value !== key", arg=before)
+    other = "key => document.querySelector('[name=key]').value !== key"
+    try:
+        page.wait_for_function(other, arg=before)
+    except playwright.TimeoutError:
+        pytest.fail(f"no next task came; the page says {page.locator('#said').inner_text()!r}")
 
 
 def test_twenty_pairs_by_keyboard_with_a_reload_an_undo_and_a_skip(chromium, tmp_path: Path):
@@ -96,8 +99,14 @@ def test_twenty_pairs_by_keyboard_with_a_reload_an_undo_and_a_skip(chromium, tmp
                 assert page.locator("[name=comment]").input_value() == "in the middle 12xu"
                 assert page.locator("[name=strength]:checked").input_value() == "2"
                 save(page)
-            else:
-                save(page, *([side] * (1 + k % 4)))
+                continue
+            press(page, *([side] * (1 + k % 4)))
+            if k == 11:
+                page.context.set_offline(True)
+                press(page, "Enter")
+                page.get_by_text("the server does not answer").wait_for()
+                page.context.set_offline(False)
+            save(page)
         assert page.locator("[name=choice]:checked").count() == 0
         given = store.given()
         assert len(given) == 20
@@ -234,6 +243,19 @@ def test_an_invitation_that_is_followed_from_another_site_lets_in(chromium, tmp_
         page.get_by_text("Hello, Ada").wait_for()
         assert token not in page.url
         page.close()
+
+
+def test_a_task_that_was_saved_elsewhere_gives_way_to_the_next(chromium, tmp_path: Path):
+    store = store_of(tmp_path, [pool.pair(), pool.pair(1)])
+    with served(store) as url, entered(chromium, url, store, "Ada") as page:
+        other = page.context.new_page()
+        other.goto(f"{url}/task")
+        save(other, "t")
+        press(page, "x", "Enter")
+        page.get_by_text("This task was closed before").wait_for()
+        assert page.locator(".prompt").inner_text().strip() == "Question 1?"
+        assert page.locator("[name=choice]:checked").count() == 0
+    assert [one.label for one in store.given()] == [Pair(choice="tie")]
 
 
 def test_single_keys_can_be_switched_off_and_the_theme_chosen(chromium, tmp_path: Path):

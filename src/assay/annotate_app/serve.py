@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from assay.annotate.store import Store
 from assay.annotate_app.app import Quality, make_app
 from assay.errors import ConfigError
 
-__all__ = ["bound", "serve"]
+__all__ = ["bound", "names", "serve", "server"]
 
 
 def serve(
@@ -39,16 +40,22 @@ def serve(
     print(f"labelling {store.project.title!r} at {url}; Ctrl-C ends it", flush=True)
     for who, token in (tokens or {}).items():
         print(f"{who}: {url}/i/{token}", flush=True)
-    # No log of requests, whose paths hold invitations; no trust in headers that name a client.
+    server(app).run([listening])
+
+
+def server(app: ASGIApp) -> uvicorn.Server:
+    """Return what runs the application: a log of failures only, as paths hold invitations, and no
+    trust in headers that name a client. Connections are kept for as long as a label takes."""
     config = uvicorn.Config(
         app,
         access_log=False,
         log_level="warning",
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=120,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run([listening])
+    return uvicorn.Server(config)
 
 
 def names(host: str, public_url: str = "") -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from assay.report.html import (
     Table,
 )
 from assay.stats import Estimate, wilson
-from assay.stats.numbers import beside, number
+from assay.stats.numbers import beside, fixed, number
 
 __all__ = ["annotate_report"]
 
@@ -83,7 +83,7 @@ def annotate_report(
 
 def _headline(measured: Quality) -> dict[str, Estimate]:
     """Agreement of the decision with most units, and gold."""
-    rows = sorted(measured.agreement.items(), key=lambda pair: -len_of(pair[1]))
+    rows = sorted(measured.agreement.items(), key=lambda pair: -_prompts(pair[1]))
     found: dict[str, Estimate] = {}
     for name, row in rows[:1]:
         found |= {f"{name}: {key}": row[key] for key in ("agreement", "alpha") if key in row}
@@ -92,8 +92,8 @@ def _headline(measured: Quality) -> dict[str, Estimate]:
     return {name: one for name, one in found.items() if one.n}
 
 
-def len_of(row: Mapping[str, Estimate]) -> int:
-    """Return how many prompts a decision's agreement rests on."""
+def _prompts(row: Mapping[str, Estimate]) -> int:
+    """How many prompts a decision's agreement rests on."""
     return max((one.n for one in row.values()), default=0)
 
 
@@ -120,21 +120,31 @@ def _agreement(measured: Quality) -> Section:
 
 
 def _annotators(measured: Quality) -> Section:
-    head = ["annotator", "labels", "skipped", "seconds per label", "with the majority",
-            "accuracy (Dawid-Skene)", "drift", "prefers the first", "longest run"]  # fmt: skip
-    body = [
+    work = [
         [one.pseudonym, one.labels, one.skipped, number(one.seconds), _short(one.majority),
-         _short(one.accuracy), _short(one.drift), _short(one.shown_first), one.streak]
+         _short(one.accuracy)]
         for one in measured.standings
     ]  # fmt: skip
-    caption = (
-        "95 % intervals in brackets. Drift: agreement in the second half less that in the first."
-        " A run is of one answer as it stands on the page."
+    habits = [
+        [one.pseudonym, _short(one.drift), _short(one.shown_first), one.streak]
+        for one in measured.standings
+    ]
+    head = ["annotator", "labels", "skipped", "seconds each", "with the majority", "accuracy"]
+    caption = "Accuracy is Dawid-Skene's, a label's chance to be right; 95 % intervals in brackets."
+    meaning = (
+        "Drift: agreement in the second half of the work less that in the first. A run is of one"
+        " answer as it stands on the page."
     )
+    habit = ["annotator", "drift", "the one shown first is better", "longest run of one answer"]
     notes = [f"{name}: {caveat}" for name, fit in measured.fits.items() for caveat in fit.caveats]
     notes.append("Dawid-Skene takes annotators to err independently of each other: what all of them"
                  " get wrong alike counts as right.")  # fmt: skip
-    return Section("Annotators", [Table(head, body, caption), Bullets(notes)])
+    blocks: list[Block] = [
+        Table(head, work, caption),
+        Table(habit, habits, meaning),
+        Bullets(notes),
+    ]
+    return Section("Annotators", blocks)
 
 
 def _gold(measured: Quality) -> Section:
@@ -159,9 +169,13 @@ def _hard(measured: Quality, tasks: Sequence[Task]) -> list[Block]:
     rows = hard_items(measured)
     if not rows:
         return []
-    head = ["item", "decision", "unit", "labels", "likeliest"]
-    body = [[task, name, unit, votes, p] for name, task, unit, votes, p in rows]
-    found: list[Block] = [Table(head, body, "The least sure of those that labels differ on.")]
+    head = ["item", "what is decided", "labels", "probability of the likeliest"]
+    body = [
+        [task, f"{name}, {unit}" if unit else name, votes, fixed(p, 2)]
+        for name, task, unit, votes, p in rows
+    ]
+    caption = "The least sure of those that labels differ on."
+    found: list[Block] = [Table(head, body, caption, words=True)]
     for id in [*dict.fromkeys(row[1] for row in rows)][:MOST]:
         task = by_id[id]
         facts = [f"{unit or name}: {votes}" for name, one, unit, votes, _ in rows if one == id]
@@ -172,7 +186,7 @@ def _hard(measured: Quality, tasks: Sequence[Task]) -> list[Block]:
 
 def _said(tasks: Sequence[Task], given: Sequence[Given], project: Project) -> list[Block]:
     """Shares of first labels, as they are and weighted back to the pool."""
-    weights = weights_of(project, tasks, given)
+    weights, pool = weights_of(project, tasks, given), sum(task.gold is None for task in tasks)
     by_id = {task.id: task for task in tasks}
     first: dict[str, dict[str, str]] = {}
     for one in sorted(given, key=lambda one: one.time):
@@ -192,7 +206,7 @@ def _said(tasks: Sequence[Task], given: Sequence[Given], project: Project) -> li
     if not rows:
         return []
     how = (
-        f"Weighted back to the pool of {len(by_id):,} items; {len(weights.tasks):,} labelled ones"
+        f"Weighted back to the pool of {pool:,} items; {len(weights.tasks):,} labelled ones"
         f" are worth {weights.effective:,.0f} that are chosen evenly."
     )
     notes = [weights.caveat] if weights.caveat else []
@@ -207,7 +221,7 @@ def _advice(
     left = len(pool) - len({one.task for one in plain})
     if left > 0:
         yield f"{left:,} of {len(pool):,} items have no label yet."
-    several = max((len_of(row) for row in measured.agreement.values()), default=0)
+    several = max((_prompts(row) for row in measured.agreement.values()), default=0)
     if not several:
         yield "No item has two labels, so nothing says how far people agree: ask for two or more."
     for name, row in measured.agreement.items():

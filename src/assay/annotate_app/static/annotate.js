@@ -82,7 +82,9 @@ document.addEventListener("visibilitychange", () => {
 
 async function send(path, body, keepalive = false) {
   const headers = { "Content-Type": "application/json", "X-CSRF": field("csrf").value };
-  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), keepalive });
+  const post = () => fetch(path, { method: "POST", headers, body: JSON.stringify(body), keepalive });
+  // Asked again where no answer came, such as from a connection that was just closed: the same key counts once.
+  const answer = await post().catch(() => new Promise((go) => setTimeout(go, 500)).then(post));
   const given = await answer.json().catch(() => ({ error: `The server failed (${answer.status}).` }));
   if (!answer.ok) throw Object.assign(new Error(given.error), { status: answer.status });
   return given;
@@ -250,7 +252,7 @@ const COMMON = {
   s: () => show("skip"),
   h: () => show("help"),
   c: () => { const comment = form.querySelector(".comment"); if (comment) { comment.open = true; field("comment").focus(); } },
-  v: () => plain(units[current] || form.querySelector(".candidate")),
+  v: () => all(".candidate").forEach(plain),
   "+": () => highlight(true),
   "-": () => highlight(false),
 };
@@ -323,9 +325,7 @@ async function more(button) {
 }
 
 async function plain(candidate) {
-  const box = candidate?.querySelector(".plain");
-  if (!box) return;
-  const button = candidate.querySelector("[data-plain]"), on = box.hidden;
+  const box = candidate.querySelector(".plain"), button = candidate.querySelector("[data-plain]"), on = box.hidden;
   candidate.querySelector(".rich").hidden = on;
   box.hidden = !on;
   for (const one of all(".marking", candidate)) one.hidden = !on;
