@@ -40,7 +40,7 @@ def said(assignment: Assignment) -> Label:
         return Ranks(ranks=tuple(range(1, 1 + len(task.responses))))
     if task.kind == "questions":
         return Questions(answers=(0,) * len(task.questions))
-    return Steps(marks=(1,) * task.steps)
+    return Steps.model_validate({"marks": [1] * task.steps})
 
 
 def label_all(store: Store, *tokens: str) -> None:
@@ -194,7 +194,7 @@ def test_dawid_and_skene_weigh_three_annotators(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     by: dict[Any, list[float]] = {}
     for decide in ("majority", "votes", "dawid-skene"):
-        export_labels(made.store, path, decide=decide)  # type: ignore[arg-type]
+        export_labels(made.store, path, decide=decide)
         by[decide] = [one.prefer for one in io.read(path) if isinstance(one, Preference)]
     assert by["majority"].count(0.0) == 6
     assert by["votes"].count(1 / 3) == 6
@@ -253,6 +253,9 @@ def test_a_gate_asks_about_what_a_judge_said_and_decides(tmp_path: Path) -> None
     with pytest.raises(SystemExit) as stop:
         cli.main(["annotate", "gate", str(out), "--out", str(tmp_path / "gate.json")])
     assert stop.value.code == 2
+    # The same command goes on, and asks the judge nothing.
+    again = annotate(pairs, out=out, judge=judge, gate=8)
+    assert (again.tasks, again.added) == (8, 0)
     label_all(made.store, made.tokens["admin"])
     with pytest.raises(SystemExit) as stop:
         # Eight labels open no gate.

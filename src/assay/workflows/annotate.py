@@ -1,7 +1,7 @@
 """Let people label: make a project of a pool, or open one."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -106,9 +106,8 @@ def annotate(
     there = _is_there(place)
     if pool is None and not there:
         raise ConfigError(f"{place}: there is no project to open; give a pool of records")
-    named_pool = isinstance(pool, (str, Path))
     project = Project(
-        title=title or (f"Labels for {Path(str(pool)).name}" if named_pool else "Labels"),
+        title=title or _title(pool),
         instructions=_text_of(instructions),
         labels_per_item=per_item,
         gold_share=(0.1 if gold is not None else 0.0) if gold_share is None else gold_share,
@@ -125,37 +124,43 @@ def annotate(
         compute: dict[str, Any] = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
         asked = _questions(questions, rubric)
         make = partial(
-            imports.tasks_of,
-            kind=kind,
-            questions=asked,
-            mode=mode,
-            split=None if split is None else splitter(split),
-            reference=show_reference,
-            seed=seed,
-        )
-        if judge:
+            imports.tasks_of, kind=kind, questions=asked, mode=mode, reference=show_reference,
+            split=None if split is None else splitter(split), seed=seed,
+        )  # fmt: skip
+        if not judge:
+            tasks = _tasks(records, make, _scores(records, scorers, compute), rollouts)
+        elif not there:
+            # Once: the judge's verdicts choose the items, and may have been paid for.
             from assay.workflows.annotate_gate import gate_tasks
 
             tasks = gate_tasks(records, judge, gate, questions=asked, seed=seed, **compute)
-        else:
-            beside = imports.by_texts([*records, *records_of(rollouts)])
-            scored = _scores(records, scorers, compute)
-            pairs = zip(records, scored, strict=True)
-            made = (make(record, scores=scores, rollouts=beside) for record, scores in pairs)
-            tasks = list(chain.from_iterable(made))
         # What is gold and in the pool as well is gold.
         right = chain.from_iterable(make(record, gold=True) for record in records_of(gold))
         tasks, notes = _distinct([*right, *tasks])
         tasks = prepared(project, tasks)
     opened, added = _opened(place, there, project, tasks, fresh=pool is not None)
+    where = place.parent if isinstance(place, Path) and store is None else opened.where
     return Annotation(
-        store=opened,
-        where=str(place.parent if isinstance(place, Path) and store is None else opened.where),
-        tokens=_invited(opened, place, annotators),
-        tasks=len(opened.tasks()),
-        added=added,
-        notes=notes,
-    )
+        store=opened, where=str(where), tokens=_invited(opened, place, annotators),
+        tasks=len(opened.tasks()), added=added, notes=notes,
+    )  # fmt: skip
+
+
+def _title(pool: Data | None) -> str:
+    return f"Labels for {Path(pool).name}" if isinstance(pool, (str, Path)) else "Labels"
+
+
+def _tasks(
+    records: Sequence[Record],
+    make: Callable[..., list[Task]],
+    scored: Sequence[Scores | None],
+    rollouts: Data | None,
+) -> list[Task]:
+    """What is asked of each record, with what machines say of it."""
+    beside = imports.by_texts([*records, *records_of(rollouts)])
+    pairs = zip(records, scored, strict=True)
+    made = (make(record, scores=scores, rollouts=beside) for record, scores in pairs)
+    return [*chain.from_iterable(made)]
 
 
 def _distinct(tasks: Sequence[Task]) -> tuple[list[Task], list[str]]:
