@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from assay.annotate.records import Given, Project
 from assay.annotate.store import Store
 from assay.errors import DataError
 from assay.questions import Question
+from tests.annotate import stores
 
 
 def answer(store: Store, label: Label, name: str = "ann") -> None:
@@ -51,8 +53,13 @@ def test_a_comparison_is_pending_until_somebody_answers(tmp_path: Path) -> None:
     assert compare("Name a fruit.", ["A carrot.", "A banana."], store=place).done()
 
 
-def test_every_kind_is_asked_of_one_store(tmp_path: Path) -> None:
-    store = Store.create(tmp_path / "labels.db", Project(), [])
+def test_every_kind_is_asked_of_one_store(place: Callable[[], str | Path]) -> None:
+    where = place()
+    first = rank("1+1?", ["2", "3"], store=where)
+    store = Store.open(where)
+    stores.OPEN += [first.store, store]
+    answer(store, Ranks(ranks=(1, 2)), "z")
+    assert first.done()
     order = rank("2+2?", ["4", "5", "3"], store=store)
     answer(store, Ranks(ranks=(1, 2, 2)), "a")
     assert order.result().grades == (2, 0.5, 0.5)

@@ -74,7 +74,7 @@ def _said(task: Task, store: Store) -> object:
 def compare(
     prompt: str | Prompt, outputs: Sequence[str | Response], *, store: Place
 ) -> Pending[Preference]:
-    """Ask which of two outputs is better. store: path, URL or an open store; a path without one
+    """Ask which of two outputs is better. store: path, URL or an open store; a place without one
     gets one."""
     return _asked(prompt, outputs, store, kind="pair")
 
@@ -126,12 +126,13 @@ def _asked(
 
 
 def _opened(store: Place, tasks: Sequence[Task]) -> Store:
-    """The store, with the tasks in it; a path without a store gets one."""
+    """The store, with the tasks in it; a place without a store gets one."""
     if isinstance(store, Store):
-        store.add(tasks)
-        return store
-    if "://" in str(store) or Path(store).exists():
-        opened = Store.open(store)
-        opened.add(tasks)
-        return opened
-    return Store.create(store, Project(title="Questions"), tasks)
+        opened = store
+    else:
+        try:
+            opened = Store.open(store)
+        except DataError:
+            return Store.create(store, Project(title="Questions"), tasks)
+    opened.add(tasks)
+    return opened

@@ -29,7 +29,7 @@ from assay.annotate.records import (
     Project,
     Role,
 )
-from assay.annotate.schema import engine_of, guarded, lay_out, project_of, shown, upgrade
+from assay.annotate.schema import engine_of, guarded, lay_out, opening, project_of, shown, upgrade
 from assay.annotate.tables import ANNOTATORS, ASSIGNMENTS, EVENTS, ITEMS, META, TASKS
 from assay.annotate.tasks import Task
 from assay.errors import DataError
@@ -510,7 +510,7 @@ def _begun(engine: sa.Engine, *, durable: bool = True) -> Iterator[sa.Connection
 def _first(engine: sa.Engine) -> Iterator[sa.Connection]:
     """The first transaction of a store; nothing stays connected where it fails."""
     try:
-        with guarded(engine), _begun(engine) as connection:
+        with opening(engine), _begun(engine) as connection:
             yield connection
     except BaseException:
         engine.dispose()

@@ -134,7 +134,6 @@ def annotate(
             from assay.workflows.annotate_gate import gate_tasks
 
             tasks = gate_tasks(records, judge, gate, questions=asked, seed=seed, **compute)
-        # What is gold and in the pool as well is gold.
         right = chain.from_iterable(make(record, gold=True) for record in records_of(gold))
         tasks, notes = _distinct([*right, *tasks])
         tasks = prepared(project, tasks)
@@ -164,7 +163,10 @@ def _tasks(
 
 
 def _distinct(tasks: Sequence[Task]) -> tuple[list[Task], list[str]]:
-    """Leave out what cannot be marked and what looks like an earlier task; say how much."""
+    """Leave out what cannot be marked and what looks like an earlier task; say how much.
+
+    Gold comes first: what is gold and in the pool as well is gold.
+    """
     there = [task for task in tasks if task.kind != "steps" or task.responses[0].text.strip()]
     found: dict[str, Task] = {}
     for task in there:
