@@ -210,6 +210,22 @@ def test_adjudicators_see_what_differs_and_admins_how_far_it_is(tmp_path: Path):
         assert words in shown
 
 
+def test_letters_in_the_list_of_disputes_are_those_of_the_task_that_follows(tmp_path: Path):
+    store = store_of(tmp_path, [pool.pair(k) for k in range(8)], labels_per_item=2)
+    for name, label in (("Ada", Pair(choice="first")), ("Bob", Pair(choice="tie"))):
+        who, _ = store.invite(name)
+        for k in range(8):
+            store.save(store.next(who).id, who, label, key=f"{name}-{k}")
+    judge, letters = Browser(store, "Cleo", "adjudicator"), set()
+    for _ in range(8):
+        listed, page = judge.page("/disputed"), judge.page()
+        letter = "A" if "A is better</li>" in page else "B"
+        letters.add(letter)
+        assert f"{letter} is better</li>" in listed.split("Disputed task 1")[1].split("</ul>")[0]
+        assert judge.post("/save", page, choice="tie").status_code == 200
+    assert letters == {"A", "B"}
+
+
 def test_the_names_that_a_server_answers_to():
     assert "localhost" in names("127.0.0.1")
     assert names("0.0.0.0") == ()

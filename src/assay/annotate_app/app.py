@@ -23,9 +23,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from assay.annotate.assigning import order_of
 from assay.annotate.records import SKIPS, Annotator, Assignment
 from assay.annotate.store import Late, NotYours, Store
-from assay.annotate_app.forms import Fields, label_of
+from assay.annotate_app.forms import Fields, label_of, one
 from assay.annotate_app.pages import PART, static, task_page, template, texts, words_of
 from assay.errors import ConfigError, DataError
 
@@ -246,17 +247,18 @@ class _Site:
     def disputed(self, request: Request) -> Response:
         """Tasks whose labels differ, with what was said."""
         annotator, _ = self._with_role(request, "adjudicator", "admin")
-        ids = list(self.store.disputed())
+        ids, seed = list(self.store.disputed()), self.store.project.seed
         shown = set(ids[:DISPUTES])
         tasks = {task.id: task for task in self.store.tasks() if task.id in shown}
         rows: dict[str, Any] = {id: {"said": []} for id in tasks}
         for given in self.store.given():
             if given.task in rows:
                 task = tasks[given.task]
-                order = tuple(range(len(task.responses)))
-                as_it_is = Assignment(id="", task=task, annotator=0, order=order)
+                # The letters are those that this annotator will see.
+                order = order_of(seed, task.id, annotator.id, len(task.responses))
+                as_shown = Assignment(id="", task=task, annotator=annotator.id, order=order)
                 rows[given.task]["prompt"] = task.prompt.text[:300]
-                rows[given.task]["said"].append((given.pseudonym, words_of(given.label, as_it_is)))
+                rows[given.task]["said"].append((given.pseudonym, words_of(given.label, as_shown)))
         return self._page(
             request,
             "disputed.html",
@@ -268,7 +270,7 @@ class _Site:
     def progress(self, request: Request) -> Response:
         """Counts, pace and quality, of all and of each."""
         annotator, _ = self._with_role(request, "admin")
-        rows = [(one, self.store.progress(one)) for one in self.store.annotators()]
+        rows = [(who, self.store.progress(who)) for who in self.store.annotators()]
         return self._page(
             request,
             "progress.html",
@@ -292,7 +294,7 @@ class _Site:
 
     def _act(self, request: Request, fields: Fields, action: "_Action") -> Response:
         annotator, word = self._who(request)
-        brought = request.headers.get("x-csrf", "") or _one(fields, "csrf")
+        brought = request.headers.get("x-csrf", "") or one(fields, "csrf")
         if not self._our_own(request) or not hmac.compare_digest(brought.encode(), word.encode()):
             raise _Refused(403, "This did not come from a page of ours: load the page again.")
         said, following = action(annotator, fields)
@@ -306,19 +308,19 @@ class _Site:
 
     def save(self, annotator: Annotator, fields: Fields) -> "_Answer":
         """Keep a label."""
-        id = _one(fields, "assignment")
+        id = one(fields, "assignment")
         label = label_of(fields, self.store.assignment(id, annotator))
-        seconds = _seconds(_one(fields, "seconds"))
+        seconds = _seconds(one(fields, "seconds"))
         fresh = self.store.save(id, annotator, label, key=_key(fields), seconds=seconds)
         return "Saved." if fresh else "Saved before.", lambda: self.store.next(annotator)
 
     def skip(self, annotator: Annotator, fields: Fields) -> "_Answer":
         """Give a task up."""
-        reason = _one(fields, "reason")
+        reason = one(fields, "reason")
         if reason not in SKIPS:
             raise _Refused(422, f"A skip needs a reason: {', '.join(SKIPS)}.")
-        comment = _one(fields, "skip-comment")[:2_000]
-        id = _one(fields, "assignment")
+        comment = one(fields, "skip-comment")
+        id = one(fields, "assignment")
         self.store.skip(id, annotator, reason, key=f"{_key(fields)}-skip", comment=comment)
         return "Skipped.", lambda: self.store.next(annotator)
 
@@ -331,7 +333,7 @@ class _Site:
 
     def draft(self, annotator: Annotator, fields: Fields) -> "_Answer":
         """Keep what is a label already; the browser keeps the rest for a reload."""
-        id = _one(fields, "assignment")
+        id = one(fields, "assignment")
         assignment = self.store.assignment(id, annotator)
         try:
             self.store.draft(id, annotator, label_of(fields, assignment))
@@ -361,7 +363,7 @@ async def _fields(request: Request) -> Fields:
     if not isinstance(given, Mapping):
         raise _Refused(400, "The post is no object.")
     return {
-        key: [_text(one) for one in (value if isinstance(value, list) else [value])]
+        key: [_text(each) for each in (value if isinstance(value, list) else [value])]
         for key, value in given.items()
     }
 
@@ -375,13 +377,8 @@ def _in_json(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith("application/json")
 
 
-def _one(fields: Fields, name: str) -> str:
-    values = fields.get(name, ())
-    return values[0] if values else ""
-
-
 def _key(fields: Fields) -> str:
-    key = _one(fields, "key")
+    key = one(fields, "key")
     if not 8 <= len(key) <= 100:
         raise _Refused(422, "The post has no key: load the page again.")
     return key

@@ -13,7 +13,7 @@ from assay.annotate.labels import Choice, Highlight, Label, Pair, Questions, Ran
 from assay.annotate.records import Assignment
 from assay.errors import DataError
 
-__all__ = ["CANNOT_TELL", "Fields", "fields_of", "label_of", "place_shown"]
+__all__ = ["CANNOT_TELL", "Fields", "fields_of", "label_of", "one", "place_shown"]
 
 Fields = Mapping[str, Sequence[str]]
 CANNOT_TELL: Final = "none"
@@ -23,7 +23,7 @@ SIDES: Final[tuple[Choice, Choice]] = ("first", "second")
 def label_of(fields: Fields, assignment: Assignment) -> Label:
     """Return the label that was filled in. Raises `DataError` that says what is missing."""
     task = assignment.task
-    comment = _one(fields, "comment")
+    comment = one(fields, "comment")
     try:
         if task.kind == "pair":
             return _pair(fields, assignment, comment)
@@ -31,13 +31,13 @@ def label_of(fields: Fields, assignment: Assignment) -> Label:
             ranks = [0] * len(assignment.order)
             for shown, place in enumerate(assignment.order):
                 what = f"the rank of response {shown + 1}"
-                ranks[place] = _number(_one(fields, f"rank-{shown}"), what)
+                ranks[place] = _number(one(fields, f"rank-{shown}"), what)
             return Ranks(ranks=tuple(ranks), comment=comment)
         if task.kind == "steps":
             return _steps(fields, task.steps, comment)
         answers: list[int | None] = []
         for k in range(len(task.questions)):
-            said = _one(fields, f"answer-{k}")
+            said = one(fields, f"answer-{k}")
             what = f"the answer to question {k + 1}"
             answers.append(None if said == CANNOT_TELL else _number(said, what))
         return Questions(answers=tuple(answers), comment=comment)
@@ -48,20 +48,20 @@ def label_of(fields: Fields, assignment: Assignment) -> Label:
 
 
 def _pair(fields: Fields, assignment: Assignment, comment: str) -> Pair:
-    said = _one(fields, "choice")
+    said = one(fields, "choice")
     if said not in ("first", "second", "tie", "both_bad"):
         raise DataError("no choice is made yet: which response is better?")
     choice: Choice = said  # type: ignore[assignment]
     strength = None
     if said in SIDES:
         choice = SIDES[assignment.order[SIDES.index(said)]]
-        if _one(fields, "strength"):
-            strength = _number(_one(fields, "strength"), "the strength")
+        if one(fields, "strength"):
+            strength = _number(one(fields, "strength"), "the strength")
     return Pair(
         choice=choice,
         strength=strength,
         reasons=tuple(fields.get("reasons", ())),
-        highlights=_highlights(_one(fields, "highlights"), assignment),
+        highlights=_highlights(one(fields, "highlights"), assignment),
         comment=comment,
     )
 
@@ -82,11 +82,11 @@ def _highlights(text: str, assignment: Assignment) -> tuple[Highlight, ...]:
 
 
 def _steps(fields: Fields, steps: int, comment: str) -> Steps:
-    said = [_one(fields, f"mark-{k}") for k in range(steps)]
+    said = [one(fields, f"mark-{k}") for k in range(steps)]
     marks = [None if mark == "" else _number(mark, "a mark") for mark in said]
     wrong = next((k for k, mark in enumerate(marks) if mark == -1), None)
-    none_wrong = bool(_one(fields, "complete"))
-    right = _one(fields, "right-step")
+    none_wrong = bool(one(fields, "complete"))
+    right = one(fields, "right-step")
     if none_wrong and wrong is not None:
         raise DataError(f"step {wrong + 1} is marked wrong, and it is said that none is")
     if right and wrong is None:
@@ -142,7 +142,8 @@ def place_shown(assignment: Assignment, place: int) -> int:
     return assignment.order.index(place)
 
 
-def _one(fields: Fields, name: str) -> str:
+def one(fields: Fields, name: str) -> str:
+    """Return a field's first value; "" where it has none."""
     values = fields.get(name, ())
     return values[0] if values else ""
 
