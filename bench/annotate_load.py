@@ -77,9 +77,11 @@ def load(where: str, arguments: argparse.Namespace) -> dict[str, object]:
     started = time.monotonic()
     for person in people:
         person.start()
+    at_work = 0
     for _ in range(arguments.kills):
         time.sleep(random.Random().uniform(0.5, 2.0))
         server.kill()
+        at_work += any(person.is_alive() for person in people)
         server.start()
     for person in people:
         person.join()
@@ -101,6 +103,7 @@ def load(where: str, arguments: argparse.Namespace) -> dict[str, object]:
         "save_ms": {"p50": round(p50, 1), "p95": round(p95, 1), "p99": round(p99, 1)},
         "server_cpu_ms_per_save": round(cpu / len(seconds) * 1000, 1),
         "kills": arguments.kills,
+        "kills_while_labelling": at_work,
         "posted_again": sum(person.again for person in people),
         "answered": len(answered),
         "lost": len(answered - set(saved)),

@@ -142,7 +142,12 @@ def test_a_backup_that_is_not_whole_is_refused(tmp_path: Path) -> None:
     file, broken = tmp_path / "b.gz", tmp_path / "broken.gz"
     some.backup(file)
     whole = file.read_bytes()
-    for body in (b"", b"no gzip", whole[:-40], whole[:200] + b"\x00" + whole[201:]):
+    for body in (
+        b"",
+        b"no gzip",
+        whole[:-40],
+        whole[:200] + bytes([whole[200] ^ 255]) + whole[201:],
+    ):
         broken.write_bytes(body)
         with pytest.raises(DataError, match=r"broken\.gz is"):
             Store.restore(broken, tmp_path / "new.db")
