@@ -64,19 +64,24 @@ class Bench:
         with threads(1):
             pools = [self.pool(Arithmetic(seed=seed)) for seed in self.seeds]
         curves = [self.curves(pool, seed) for pool, seed in zip(pools, self.seeds, strict=True)]
-        result = {
-            "dawid_skene": recovered(self.seeds, self.fits),
+        result: dict[str, Any] = {
             "labels_needed": needed(curves),
             "accuracy": {
                 name: [student([row[name][int(share * row["size"])] for row in curves]).to_json()
                        for share in (0, *SHARES, 1)]
                 for name in ("information", "random")
             },
-            "bias": biased(pools, self.seeds, self.runs),
         }  # fmt: skip
-        self.out.mkdir(parents=True, exist_ok=True)
-        (self.out / "result.json").write_text(json.dumps(result, indent=1))
-        print(json.dumps(result, indent=1))
+        self.keep(result)
+        self.keep(result | {"bias": biased(pools, self.seeds, self.runs)})
+        self.keep({"dawid_skene": recovered(self.seeds, self.fits)})
+
+    def keep(self, result: dict[str, Any]) -> None:
+        """Print numbers and write them beside those there are."""
+        path = self.out / "result.json"
+        before = json.loads(path.read_text()) if path.is_file() else {}
+        path.write_text(json.dumps(before | result, indent=1))
+        print(json.dumps(result), flush=True)
 
     def pool(self, world: Arithmetic) -> tuple[list[Task], list[NDArray[np.bool_]]]:
         """Solutions as tasks, rollouts hidden in them, and whether each step so far is right."""

@@ -27,6 +27,11 @@ TYPES = {
     *("Score", "StepLabels", "Unscored", "Verdict"),
 }
 JOBS = {
+    "annotate": (
+        "pool out store kind questions rubric mode split gold gold_share per_item choose scorers"
+        " rollouts judge gate show_evidence show_reference annotators title instructions limit"
+        " format set_aside device dtype micro_tokens seed"
+    ),
     "audit": (
         "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"
         " dtype weights device seed overwrite settings"
@@ -92,7 +97,7 @@ JOBS = {
     "verify": "data verifier out write limit format set_aside name executor overwrite settings",
 }
 """Parameters of each job, in order."""
-PACKAGES = ("audit", "rl", "search")
+PACKAGES = ("annotate", "audit", "rl", "search")
 
 
 def test_these_names_are_public() -> None:

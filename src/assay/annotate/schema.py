@@ -18,7 +18,16 @@ from assay.annotate.records import Project
 from assay.annotate.tables import APPENDED, META, METADATA, TABLES
 from assay.errors import BackendError, ConfigError, DataError
 
-__all__ = ["VERSION", "engine_of", "guarded", "lay_out", "project_of", "shown", "upgrade"]
+__all__ = [
+    "VERSION",
+    "engine_of",
+    "guarded",
+    "lay_out",
+    "opening",
+    "project_of",
+    "shown",
+    "upgrade",
+]
 
 OLDEST_SQLITE: Final = (3, 35, 0)
 WAIT_S: Final = 60
@@ -124,6 +133,17 @@ def guarded(engine: sa.Engine) -> Iterator[None]:
         place = shown(engine.url.database or "" if engine.name == "sqlite" else str(engine.url))
         why = " ".join(str(error.orig).split())
         raise BackendError(f"the store at {place} failed: {why}") from error
+
+
+@contextmanager
+def opening(engine: sa.Engine) -> Iterator[None]:
+    """As `guarded`; what cannot be opened keeps no connection."""
+    try:
+        with guarded(engine):
+            yield
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def lay_out(connection: sa.Connection, where: str, meta: dict[str, str]) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from assay.annotate import assigning, backups, projection, reading
+from assay.annotate import assigning, backups, bringing, projection, reading
 from assay.annotate.labels import LONGEST, Label, fits
 from assay.annotate.records import (
     SKIPS,
@@ -29,7 +29,7 @@ from assay.annotate.records import (
     Project,
     Role,
 )
-from assay.annotate.schema import engine_of, guarded, lay_out, project_of, shown, upgrade
+from assay.annotate.schema import engine_of, guarded, lay_out, opening, project_of, shown, upgrade
 from assay.annotate.tables import ANNOTATORS, ASSIGNMENTS, EVENTS, ITEMS, META, TASKS
 from assay.annotate.tasks import Task
 from assay.errors import DataError
@@ -271,6 +271,19 @@ class Store:
             self._append(connection, "undone", **_names(row), key=key, undone=row["closed"])
             return self._assignment(connection, self._own(connection, row["id"], annotator))
 
+    def bring(self, annotator: Annotator, labels: Iterable[Given]) -> int:
+        """Keep labels that were given elsewhere, all or none; return how many are new.
+
+        Raises `DataError` for an unknown task, or a label that does not fit.
+        """
+        with self._writing() as connection:
+            self._active(connection, annotator)
+            rows = bringing.fresh(connection, annotator.id, labels)
+            for one in rows:
+                for kind, said in bringing.events(one, self._task(connection, one.task)):
+                    self._append(connection, kind, annotator=annotator.id, task=one.task, **said)
+        return len(rows)
+
     # What others read.
 
     def progress(self, annotator: Annotator | None = None) -> Progress:
@@ -497,7 +510,7 @@ def _begun(engine: sa.Engine, *, durable: bool = True) -> Iterator[sa.Connection
 def _first(engine: sa.Engine) -> Iterator[sa.Connection]:
     """The first transaction of a store; nothing stays connected where it fails."""
     try:
-        with guarded(engine), _begun(engine) as connection:
+        with opening(engine), _begun(engine) as connection:
             yield connection
     except BaseException:
         engine.dispose()

@@ -39,6 +39,7 @@ COMMANDS = {
     "benchmark": "step scores on ProcessBench, PRMBench and others",
     "judge": "let a model judge: pairs, responses, rubrics, steps, typed questions",
     "audit": "report card of a reward: probes, worst texts, what to do next",
+    "annotate": "let people label in a browser: pairs, rankings, steps, rubrics, questions",
     "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
     "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS",
     "compare": "several searches at several sizes: accuracy against tokens",
