@@ -63,7 +63,7 @@ JOBS = {
     "rl": (
         "prompts policy reward out gold recipe held_out prime prime_learning_rate environment turns"
         " lora gate format set_aside limit template join split setting max_length dtype device"
-        " threads resume overwrite settings changes"
+        " threads track resume overwrite settings changes"
     ),
     "score": (
         "data scorer out texts format set_aside micro_tokens dtype device"
@@ -76,11 +76,11 @@ JOBS = {
     ),
     "sft": (
         "data policy out held_out format set_aside template join max_length dtype device threads"
-        " resume overwrite settings training"
+        " track resume overwrite settings training"
     ),
     "train": (
         "data backbone out loss held_out format set_aside implicit_beta head aggregate template"
-        " max_length dtype device threads resume overwrite settings training"
+        " max_length dtype device threads track resume overwrite settings training"
     ),
     "verify": "data verifier out write limit format set_aside name executor overwrite settings",
 }

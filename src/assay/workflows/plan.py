@@ -251,12 +251,15 @@ def _rl(job: Rl, counts: "Counts", memory: "Footprint") -> tuple[float, list[Par
     read = job.rl_steps * job.records * _unique(job)
     parts = [_writing(job, counts, written, rows, 1)]
     parts.append(_pass(job, counts, "reading under policy and reference", 2 * read))
-    # Keys and values go before a pass begins. A policy has a head of its own.
-    held = max(0.0, kept + LOGITS - memory.activations) + counts.head * BYTES[job.dtype] / job.gpus
+    # Keys and values, and the weights that are gathered to write, go before a pass begins.
+    gathered = memory.weights * job.gpus if job.gpus > 1 else 0.0
+    held = max(0.0, kept + LOGITS + gathered - memory.activations - memory.gathered)
+    # A policy has a head of its own, and so has its reference.
+    held += counts.head * BYTES[job.dtype] / job.gpus
     held += 0.0 if job.lora else memory.weights
     if job.reward is not None:
         reward = counts_of(config_of(job.reward))
-        held += reward.parameters * BYTES[job.dtype] / job.gpus
+        held += reward.parameters * BYTES[job.dtype]
         parts.append(_pass(job, reward, "rewards", read))
     return held, parts
 
@@ -375,7 +378,7 @@ def _lines(found: Plan) -> Iterator[str]:
         yield from (f"  {remedy}" for remedy in found.remedies)
         return
     if isinstance(job, Rl) and job.gpus > 1:
-        yield "`assay rl` runs in one process: this is what a trainer on several GPUs would take"
+        yield "to write, each GPU gathers the whole policy; scorers of this machine are on each GPU"
     for part in found.parts:
         hours = part.seconds / 3600
         yield f"{part.what}: {part.tokens:,.0f} tokens, {hours:,.2f} h ({part.source})"
