@@ -33,8 +33,8 @@ LEAST: Final = 1e-12
 """Least probability of a confusion: what was never seen is not impossible."""
 BLOCK: Final = 4_000_000
 """Most cells of soft labels held at once while resampling."""
-AGREEING: Final = 2.0
-"""Labels by which an annotator is believed to be right beforehand, in `pooled_posterior`."""
+PRIOR: Final = (4.0, 1.0)
+"""Right and wrong labels that are believed beforehand, in `pooled_posterior`."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,27 @@ def dawid_skene(
 def pooled_posterior(counts_I_C: Array, *, most: int = 50) -> tuple[Array, Array]:
     """Return P(category | labels) of items (I, C), and P(said | true) of anybody's next label.
 
-    counts_I_C: how many labels of each category an item has. All annotators share one confusion
-    matrix, believed to be right `AGREEING` labels in advance, and beyond that as often as not.
+    counts_I_C: how many labels of each category an item has. All annotators are right alike often,
+    whatever is true, and err evenly: with few labels no more can be told, and items that labels are
+    split on stay open. They are believed to be right in four of five labels beforehand.
     """
     size = counts_I_C.shape[1]
-    pseudo = np.full((size, size), 1.0) + AGREEING * np.eye(size)
-    labels = csr_array(counts_I_C)
-    shares = (counts_I_C + 1 / size) / (counts_I_C.sum(axis=1, keepdims=True) + 1)
-    ones, unknown = np.ones((len(counts_I_C), 1)), np.full(len(counts_I_C), -1)
-    fit, *_ = _em(labels, shares[:, None], ones, pseudo, 1e-5, most, unknown)
-    return fit.soft_I_R_C[:, 0], fit.confusion_AC_R_C[:, 0].T
+    n_I_1 = counts_I_C.sum(axis=1, keepdims=True)
+    right, prior_C = PRIOR[0] / sum(PRIOR), np.full(size, 1 / size)
+    soft_I_C = np.empty_like(counts_I_C)
+    for _ in range(most):
+        other = (1 - right) / (size - 1)
+        log_I_C = counts_I_C * np.log(right) + (n_I_1 - counts_I_C) * np.log(other)
+        joint = np.exp(log_I_C - log_I_C.max(axis=1, keepdims=True)) * prior_C
+        soft_I_C = joint / joint.sum(axis=1, keepdims=True)
+        prior_C = (soft_I_C.sum(axis=0) + 1) / (len(counts_I_C) + size)
+        before, total = right, n_I_1.sum() + sum(PRIOR)
+        right = float(((soft_I_C * counts_I_C).sum() + PRIOR[0]) / total)
+        if abs(right - before) < 1e-6:
+            break
+    confusion = np.full((size, size), (1 - right) / (size - 1))
+    np.fill_diagonal(confusion, right)
+    return soft_I_C, confusion
 
 
 def _labels(said_I_A: NDArray[np.intp], categories: int) -> csr_array:
