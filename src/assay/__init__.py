@@ -1,8 +1,8 @@
 """Reward models: make them, use them, and measure when they stop being gold.
 
 The jobs are functions that take names or objects: `train`, `sft`, `load_scorer`, `score`,
-`evaluate`, `benchmark`, `audit`, `best_of_n`, `search`, `compare`, `judge`, `label`, `verify`, `rl`
-and `overoptimization`. Everything is imported when it is first asked for.
+`evaluate`, `benchmark`, `audit`, `best_of_n`, `search`, `compare`, `judge`, `label`, `annotate`,
+`verify`, `rl` and `overoptimization`. Everything is imported when it is first asked for.
 """
 
 import importlib
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Unscored,
         Verdict,
     )
+    from assay.workflows.annotate import annotate
     from assay.workflows.audit import audit
     from assay.workflows.benchmark import benchmark
     from assay.workflows.best_of_n import best_of_n
@@ -52,6 +53,7 @@ __all__ = [
     "Unscored",
     "Verdict",
     "__version__",
+    "annotate",
     "audit",
     "benchmark",
     "best_of_n",
@@ -71,7 +73,7 @@ __all__ = [
 
 _HOMES = {"load_scorer": "assay.workflows.score"}
 """Function -> its module, where that is not of the same name."""
-_PACKAGES = frozenset({"audit", "rl", "search"})
+_PACKAGES = frozenset({"annotate", "audit", "rl", "search"})
 """Jobs that share their name with a sub-package."""
 
 
