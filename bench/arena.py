@@ -4,6 +4,8 @@
     python -m bench.arena --json
     ARENA_PEERS=/path/to/python python -m bench.arena --json
     python -m bench.arena --json --votes 10000000
+    # where other work runs beside it: threads of BLAS that wait for a core cost more than they do
+    OMP_NUM_THREADS=1 python -m bench.arena --json
 
 The peers' python needs numpy, scipy, pandas, evalica, scikit-learn and arena-rank; a peer that is
 not there is left out by name. Prints a line of JSON: seconds of wall and processor of the bare fit

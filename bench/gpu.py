@@ -1,5 +1,6 @@
 """Everything that needs one GPU, in eight minutes: scoring, training, beams, rollouts and
-log-probabilities of four shapes, random weights in bf16, beside padded batches and TRL.
+log-probabilities of four shapes, random weights in bf16, beside padded batches and TRL; and each
+attention that a packed row may have, beside the others.
 
     bench/gpu.sh                                    # eight minutes on one GPU
     python -m bench.gpu --tiny --device cpu         # the same in small, to see that it runs
@@ -27,12 +28,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from bench import beam_scoring, rollouts
+from bench import beam_scoring, head, rollouts
 from bench.plain_loop import SPECIAL
 from bench.shared_prefix import Case, group, padded, peak, scoring, timed, training
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -45,14 +47,24 @@ from assay.models.log_probabilities import log_probabilities
 from assay.models.readout import PREFERENCE
 from assay.models.reward_model import RewardModel
 from assay.models.shapes import config_of, counts_of, network_of
-from assay.packing.tree import grow
+from assay.packing.engine import Engine, hidden
+from assay.packing.packed import Attention
+from assay.packing.tree import Tree, grow
 from assay.scorers.local import LocalScorer
 
 WORDS = 49_152
 """Words of the tokenizer; ids beyond them do not come."""
 SHAPES = {"135m": 70, "0.5b": 80, "1b": 100, "8b": 150, "trl": 60}
 """Seconds of each shape's process: 460 of 480."""
-PARTS = {"score": 0.3, "train": 0.3, "beam": 0.15, "rollouts": 0.15, "log-probabilities": 0.1}
+PARTS = {
+    "score": 0.25,
+    "train": 0.25,
+    "attention": 0.15,
+    "beam": 0.1,
+    "rollouts": 0.1,
+    "log-probabilities": 0.1,
+    "head": 0.05,
+}
 """Shares of them."""
 
 Row = dict[str, Any]
@@ -109,9 +121,11 @@ def worker(shape: str, arguments: argparse.Namespace) -> None:
     made: dict[str, Callable[[str, argparse.Namespace, str], Iterator[Row]]] = {
         "score": sharing,
         "train": sharing,
+        "attention": attentions,
         "beam": beam,
         "rollouts": writing,
         "log-probabilities": reading,
+        "head": heading,
     }
     parts = {"trl": 1.0} if shape == "trl" else {k: PARTS[k] for k in arguments.parts}
     for part, share in parts.items():
@@ -216,6 +230,8 @@ def sharing(shape: str, arguments: argparse.Namespace, part: str) -> Iterator[Ro
             **dataclasses.asdict(case),
             "lora": adapters,
             "engine": ours.engine.path,
+            "attention": ours.engine.attention,
+            "call_cost": ours.engine.piece_cost,
             "why_not_faster": ours.engine.reason,
             "tokens": tokens,
             "seconds": seconds,
@@ -239,6 +255,72 @@ def turns(
             if round_:
                 times[name].append(wall)
     return {name: statistics.median(some) for name, some in times.items()}, results
+
+
+def attentions(shape: str, arguments: argparse.Namespace, part: str) -> Iterator[Row]:
+    """Each attention of a packed row by itself: 16 and 64 responses scored, and 8 trained on, with
+    why one is not there."""
+    model, device = model_of(shape, arguments.device), arguments.device
+    backbone = model.backbone
+    kinds: tuple[Attention, ...] = ("cascade", "varlen", "flex")
+    for case in [*cases("score", arguments.tiny)[:2], cases("train", arguments.tiny)[1]]:
+        train = case.kind == "train"
+        groups = [group(case, random.Random(0))]
+        sequences = model.encoder.encode([(g.prompt, r) for g in groups for r in g.responses])
+        tree = grow([np.array(s.ids) for s in sequences])
+        backbone.train(train)
+
+        def run(kind: Attention, train: bool = train, tree: Tree = tree) -> torch.Tensor:
+            engine = Engine("packed", "", 1.0, attention=kind)
+            with torch.set_grad_enabled(train):
+                found = hidden(backbone, tree, engine, micro_tokens=1 << 30)
+                if train:
+                    found.float().square().mean().backward()
+                    backbone.zero_grad()
+            return found.detach().float()
+
+        runs: dict[str, Callable[[], Any]] = {}
+        absent: dict[str, str] = {}
+        for kind in kinds:
+            try:
+                run(kind)
+                runs[kind] = partial(run, kind)
+            except OutOfTimeError:
+                raise
+            # What a device does not do is what this part is to say.
+            except Exception as error:  # noqa: BLE001
+                absent[kind] = f"{type(error).__name__}: {error}"[:200]
+        seconds, results = turns(runs, arguments)
+        operations = 2 * counts_of(config_for(shape)).products * len(tree.ids_T)
+        first = results[next(iter(runs))]
+        yield {
+            **dataclasses.asdict(case),
+            "unique_tokens": len(tree.ids_T),
+            "nodes": len(tree.nodes),
+            "seconds": seconds,
+            "share_of_peak": {
+                kind: operations * (3 if train else 1) / taken / peak("bfloat16", device)
+                for kind, taken in seconds.items()
+            },
+            "relative_difference": {
+                kind: float((some - first).norm() / first.norm()) for kind, some in results.items()
+            },
+            "absent": absent,
+        }
+
+
+def heading(shape: str, arguments: argparse.Namespace, part: str) -> Iterator[Row]:
+    """Log-probabilities of a head of this shape's width and words, with all gradients."""
+    config = config_for(shape)
+    asked = {
+        "places": 64 if arguments.tiny else 4096,
+        "width": config.hidden_size,
+        "words": config.vocab_size,
+        "dtype": "bfloat16",
+    }
+    settings = argparse.Namespace(**asked, device=arguments.device, rounds=arguments.rounds)
+    ways = head.measure(settings)
+    yield {**asked, "seconds": {way: row["seconds"] for way, row in ways.items()}, "ways": ways}
 
 
 def beam(shape: str, arguments: argparse.Namespace, part: str) -> Iterator[Row]:

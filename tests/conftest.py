@@ -45,9 +45,9 @@ def _each_path_is_tried_once(
         return
     fault = trial.fault
 
-    def tried(path: Any, backbone: Any) -> str | None:
+    def tried(path: Any, backbone: Any, **settings: Any) -> str | None:
         parameters = [(p.dtype, p.device.type, p.requires_grad) for p in backbone.parameters()]
-        engine = path.keywords["engine"].path
+        engine = (path.keywords["engine"].path, path.keywords["engine"].attention)
         config = json.dumps(backbone.config.to_dict(), sort_keys=True, default=str)
         modules = [type(module).__qualname__ for module in backbone.modules()]
         how = (backbone.training, getattr(backbone, "is_activation_checkpointing", None))
@@ -55,7 +55,7 @@ def _each_path_is_tried_once(
         key += tuple(parameters)
         if key in SOUND:
             return None
-        found: str | None = fault(path, backbone)
+        found: str | None = fault(path, backbone, **settings)
         if found is None:
             SOUND.add(key)
         return found

@@ -27,6 +27,11 @@ TYPES = {
     *("Score", "StepLabels", "Unscored", "Verdict"),
 }
 JOBS = {
+    "annotate": (
+        "pool out store kind questions rubric mode split gold gold_share per_item choose scorers"
+        " rollouts judge gate show_evidence show_reference annotators title instructions limit"
+        " format set_aside device dtype micro_tokens seed"
+    ),
     "arena": (
         "players data judges gold people out budget design until baseline style checkpoints"
         " max_tokens temperature limit ledger repeats prices format set_aside micro_tokens dtype"
@@ -34,25 +39,30 @@ JOBS = {
     ),
     "audit": (
         "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"
-        " dtype device seed overwrite settings"
+        " dtype weights device seed overwrite settings"
     ),
     "benchmark": (
-        "name scorer scores data save out micro_tokens dtype device executor overwrite settings"
+        "name scorer scores data save out micro_tokens dtype weights device executor overwrite"
+        " settings"
     ),
     "best_of_n": (
-        "pool scorer scores gold largest transform replay gate format device dtype micro_tokens"
+        "pool scorer scores gold largest transform replay gate format device dtype weights"
+        " micro_tokens"
         " seed out overwrite settings"
     ),
     "compare": (
         "strategies prompts ns generator scorer verifier replay aggregate lower_bound sampling step"
-        " budget gate limit together format device dtype micro_tokens seed out overwrite settings"
+        " budget gate limit together format device dtype weights micro_tokens seed out overwrite"
+        " settings"
     ),
     "evaluate": (
-        "data scorer scores probabilities out verifier format set_aside micro_tokens dtype device"
+        "data scorer scores probabilities out verifier format set_aside micro_tokens dtype"
+        " weights device"
         " seed overwrite settings"
     ),
     "judge": (
-        "data judge how out ledger repeats prices limit format set_aside micro_tokens dtype device"
+        "data judge how out ledger repeats prices limit format set_aside micro_tokens dtype"
+        " weights device"
         " seed"
         " chunk executor overwrite settings"
     ),
@@ -60,37 +70,39 @@ JOBS = {
         "data policy out how verifier samples ledger cut_off guard truncate limit format set_aside"
         " executor overwrite settings sampling"
     ),
-    "load_scorer": "scorer device dtype micro_tokens",
+    "load_scorer": "scorer device dtype weights micro_tokens",
     "overoptimization": (
         "pool proxy gold proxy_column gold_column proxy_scores gold_scores ensemble size epsilon"
-        " missing_gold gate format limit device dtype micro_tokens seed out overwrite settings"
+        " missing_gold gate format limit device dtype weights micro_tokens seed out overwrite"
+        " settings"
     ),
     "rl": (
         "prompts policy reward out gold recipe held_out prime prime_learning_rate environment turns"
         " lora gate format set_aside limit template join split setting max_length dtype device"
-        " threads resume overwrite settings changes"
+        " threads track resume overwrite settings changes"
     ),
     "score": (
-        "data scorer out texts format set_aside micro_tokens dtype device"
+        "data scorer out texts format set_aside micro_tokens dtype weights device"
         " chunk executor overwrite settings"
     ),
     "search": (
         "strategy prompts generator scorer verifier replay aggregate lower_bound sampling step"
-        " budget gate limit together format device dtype micro_tokens seed out overwrite settings"
+        " budget gate limit together format device dtype weights micro_tokens seed out overwrite"
+        " settings"
         " options"
     ),
     "sft": (
         "data policy out held_out format set_aside template join max_length dtype device threads"
-        " resume overwrite settings training"
+        " track resume overwrite settings training"
     ),
     "train": (
         "data backbone out loss held_out format set_aside implicit_beta head aggregate template"
-        " max_length dtype device threads resume overwrite settings training"
+        " max_length dtype device threads track resume overwrite settings training"
     ),
     "verify": "data verifier out write limit format set_aside name executor overwrite settings",
 }
 """Parameters of each job, in order."""
-PACKAGES = ("arena", "audit", "rl", "search")
+PACKAGES = ("annotate", "arena", "audit", "rl", "search")
 
 
 def test_these_names_are_public() -> None:

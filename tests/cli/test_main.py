@@ -65,3 +65,14 @@ def test_from_without_a_file_says_what_to_give(capsys: pytest.CaptureFixture[str
         cli.main(["train", "--from"])
     assert stop.value.code == 2
     assert "--from needs" in capsys.readouterr().err
+
+
+def test_what_torchrun_starts_several_times_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["score", "pairs.jsonl", "--scorer", "longest", "--out", "scores.jsonl"])
+    assert ended.value.code == 2
+    assert "assay score runs in one process, and torchrun started 2" in capsys.readouterr().err

@@ -269,6 +269,7 @@ def test_samples_are_kept_by_every_setting_of_the_policy(tmp_path: Path) -> None
         "setting": "tried below",
         "device": "the same policy elsewhere",
         "dtype": "auto is float32; bfloat16 is tried below",
+        "weights": "needs a library; see tests/models/test_lowbit.py",
     }
     all_differ(local, named, but)
     assert named(dataclasses.replace(local, dtype="bfloat16")) != named(local)
@@ -293,6 +294,7 @@ def test_samples_are_kept_by_every_setting_of_the_policy(tmp_path: Path) -> None
         "max_length": "a local model's",
         "device": "a local model's",
         "dtype": "a local model's",
+        "weights": "a local model's",
         "split": "others need other settings",
         "setting": "others need other settings",
         "extra": "tried below",
@@ -372,6 +374,7 @@ def test_scores_of_a_command_are_resumed_by_its_settings(tmp_path: Path) -> None
         "data": "by content, below",
         "out": "a place",
         "set_aside": "rows are counted or refused, below",
+        "weights": "in the name of the model that is opened",
         "micro_tokens": "changes memory and speed alone",
         "chunk": "how many are written at once",
         "executor": "the same chunks, wherever they are scored",

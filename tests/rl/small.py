@@ -30,10 +30,10 @@ def model(seed: int = 0, **changes: Any) -> Any:
     return LlamaForCausalLM(config)
 
 
-def policy(seed: int = 0, **more: Any) -> Policy:
+def policy(seed: int = 0, network: Any = None, **more: Any) -> Policy:
     layout = Layout(join="", max_length=64)
     return Policy(
-        model(seed),
+        network or model(seed),
         make_tokenizer(),
         layout=layout,
         split=split_steps,

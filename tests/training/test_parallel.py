@@ -1,10 +1,8 @@
 """Several processes that train together end where one does, whatever is done to them on the way."""
 
 import json
-import multiprocessing
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,47 +14,18 @@ import pytest
 from safetensors.torch import load_file
 
 from assay.cli import main
-from assay.errors import ConfigError
+from assay.errors import BackendError, ConfigError
 from assay.packing.budget import Budget
 from assay.training import parallel, resume
 from assay.training.collate import Example
-from assay.training.parallel import ALONE, World, joined, leads, refuse, split
+from assay.training.parallel import ALONE, World, deal, joined, leads, split, spread
 from tests.models import tiny
 from tests.training import planted
-from tests.training.together import RUNS, rows, work
+from tests.training.processes import SECONDS, ends, start
+from tests.training.together import RUNS, rows
 
-SECONDS = 240
 EXACT = ("pairs", "outcomes", "steps", "sft", "lora", "implicit")
 """In fp32, where one and several differ by rounding alone."""
-
-
-def start(size: int, calls: Sequence[Sequence[str]], folder: Path) -> list[Any]:
-    """One process a rank, told what torchrun would tell; calls: of each, or one of all."""
-    # What all of them import is imported once.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.training.together", "assay.workflows.train"])
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    told = {"WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    told["ASSAY_WORLD_TIMEOUT"] = SECONDS
-    made = []
-    for rank in range(size):
-        mine = {k: str(v) for k, v in (told | {"RANK": rank, "LOCAL_RANK": rank}).items()}
-        given = mine, calls[rank % len(calls)], folder / f"said.{rank}"
-        made.append(context.Process(target=work, args=given, name=str(given[2]), daemon=True))
-        made[-1].start()
-    return made
-
-
-def ends(processes: Sequence[Any]) -> list[tuple[int, str]]:
-    """Exit code and error output of each."""
-    for process in processes:
-        process.join(SECONDS)
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    return [(code, Path(p.name).read_text()) for code, p in zip(codes, processes, strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -234,13 +203,9 @@ def test_processes_that_cannot_train_together_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_runs_in_one_process_refuses_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse("assay rl")
+def test_a_world_without_its_names_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    refuse("assay rl")
     monkeypatch.setenv("LOCAL_RANK", "0")
-    with pytest.raises(ConfigError, match="assay rl runs in one process, and torchrun started 2"):
-        refuse("assay rl")
     with pytest.raises(ConfigError, match="RANK, MASTER_ADDR, MASTER_PORT not set"), joined():
         pass
 
@@ -283,3 +248,45 @@ def test_a_prompt_stays_on_one_process_unless_it_is_most_of_the_batch() -> None:
         assert len({e.prompt for e in part}) == 2
     alone = [example(0, 9) for _ in range(6)]
     assert [len(part) for part in split(alone, 3)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 5])
+def test_all_of_one_key_are_dealt_to_one_process(ranks: int) -> None:
+    keys = [*"abcabdeffg"]
+    found = deal([3, 1, 4, 1, 5, 9, 2, 6, 5, 3], keys, ranks)
+    assert sorted(i for own in found for i in own) == [*range(10)]
+    assert found == [sorted(own) for own in found]
+    for key in keys:
+        assert sum(key in [keys[i] for i in own] for own in found) == 1
+    assert all(found)
+
+
+def test_what_is_spread_comes_back_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(own: Sequence[int]) -> list[int]:
+        return [2 * x for x in own]
+
+    keys = [*"abcab"]
+    assert spread(ALONE, range(5), lambda: keys, twice) == [0, 2, 4, 6, 8]
+    # Process 1 does b, which comes second to a.
+    world = several(monkeypatch, [([0, 4, 6], None), ([2, 8], None)])
+    asked: list[int] = []
+
+    def noted(own: Sequence[int]) -> list[int]:
+        asked.extend(own)
+        return twice(own)
+
+    assert spread(world, range(5), lambda: [*"abaab"], noted) == [0, 2, 4, 6, 8]
+    assert asked == [0, 2, 3]
+
+
+def test_what_fails_on_one_process_fails_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = several(monkeypatch, [("fine", None), (None, "the scorer is off")])
+    with pytest.raises(BackendError, match="process 1: the scorer is off"):
+        world.agreed(lambda: "fine")
+
+    def off() -> str:
+        raise ConfigError("no key")
+
+    world = several(monkeypatch, [(None, "no key"), ("fine", None)])
+    with pytest.raises(ConfigError, match="no key"):
+        world.agreed(off)

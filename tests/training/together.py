@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -207,12 +208,15 @@ def rows(out: Path) -> list[dict[str, Any]]:
 
 
 def work(told: dict[str, str], call: Sequence[str], said: Path) -> None:
-    """What a process does: a command of `assay`, or the words of `main`. told: by torchrun."""
+    """What a process does: a command of `assay`, or what a module's `main` does with a folder and
+    words, this one's where none is named. told: by torchrun."""
     os.environ.update(told)
     with said.open("w") as file:
         os.dup2(file.fileno(), 2)
     sys.stdout, sys.stderr = open(os.devnull, "w"), open(2, "w", closefd=False)  # noqa: SIM115
     if call[0] == "assay":
         cli.main(call[1:])
+    elif call[0].startswith("tests."):
+        import_module(call[0]).main(Path(call[1]), list(call[2:]))
     else:
         main(Path(call[0]), list(call[1:]))

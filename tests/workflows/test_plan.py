@@ -1,13 +1,20 @@
 """Plans by hand: time, money, what fits and what would."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assay import cli
-from assay.cli.plan import COMMANDS
+from assay.cli.plan import COMMANDS, like
+from assay.cli.train import Command
+from assay.data import io
 from assay.errors import ConfigError
+from assay.losses.bradley_terry import BradleyTerry
+from assay.runs.settings import write_run
+from assay.training.settings import Settings
+from assay.types import Preference, Prompt, Response
 from assay.workflows.plan import Job, Label, Plan, Rl, Score, Train, plan
 
 SMALL = Train(model="135m", dtype="float32", micro_tokens=512, prompt=64, response=64)
@@ -102,6 +109,16 @@ def test_a_policys_reference_and_reward_are_held_beside_it() -> None:
     assert [part.what for part in judged.parts][-2:] == ["rewards", "training"]
 
 
+def test_several_gpus_each_gather_the_policy_to_write_and_hold_the_reward_model() -> None:
+    job = Rl(model="8b", gpus=8, lora=16, gradient_checkpointing=True)
+    alone, judged = plan(job), plan(replace(job, reward="1b"))
+    one = plan(replace(job, gpus=1, reward="1b")).others - plan(replace(job, gpus=1)).others
+    assert judged.others - alone.others == pytest.approx(one)
+    memory = alone.memory
+    writes = memory.weights + memory.gradients + memory.optimiser + 2 * 7_504_928_768
+    assert writes < alone.bytes
+
+
 @pytest.mark.parametrize(
     ("job", "says"),
     [
@@ -142,3 +159,53 @@ def test_no_speed_is_taken_that_would_not_be_used(capsys: pytest.CaptureFixture[
 def test_a_plan_is_a_value() -> None:
     assert isinstance(plan(SMALL), Plan)
     assert plan(SMALL) == plan(SMALL)
+
+
+@pytest.mark.parametrize(("weights", "bytes_"), [("int8", 1.0), ("nf4", 0.5625), ("int4", 0.53125)])
+def test_matrices_in_fewer_bits_take_less(weights: Any, bytes_: float) -> None:
+    job = Score(model="135m", micro_tokens=512, prompt=64, response=64)
+    matrices = 30 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536)
+    whole, few = plan(job), plan(replace(job, weights=weights))
+    assert whole.memory.weights - few.memory.weights == matrices * (2 - bytes_)
+    # One of them is made whole for its product.
+    assert few.memory.activations - whole.memory.activations == 576 * 1536 * 2
+    assert f"matrices in {weights}, the rest in bfloat16" in str(few)
+
+
+def test_a_model_that_does_not_fit_may_fit_in_fewer_bits() -> None:
+    job = Score(model="32b", gpu="l40s")
+    found = plan(job)
+    assert not found.fits
+    assert any("--weights" in remedy for remedy in found.remedies)
+    assert plan(replace(job, weights="nf4")).fits
+    assert not any(
+        "--weights" in r for r in plan(replace(job, gpu="4090", weights="int8")).remedies
+    )
+
+
+def test_a_training_run_is_planned_from_its_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = Preference(
+        prompt=Prompt.of("q"), responses=(Response.of("a"), Response.of("b")), prefer=1.0
+    )
+    io.write([record] * 7, tmp_path / "pairs.jsonl")
+    settings = Settings(lora=8, micro_tokens=512, gradient_checkpointing=True, epochs=2.0)
+    run = Command(
+        loss=BradleyTerry(),
+        settings=settings,
+        data=f"{tmp_path}/pairs.jsonl",
+        backbone="smol",
+        out=tmp_path / "rm",
+        max_length=300,
+        dtype="bfloat16",
+    )
+    write_run(tmp_path, run)
+    job = like(run)
+    assert (job.model, job.records, job.prompt, job.response) == ("135m", 7, 150, 150)
+    assert (job.dtype, job.lora, job.micro_tokens, job.epochs) == ("bfloat16", 8, 512, 2.0)
+    assert job.gradient_checkpointing
+    cli.main(["plan", "train", "--from", str(tmp_path), "--gpus", "2"])
+    said = capsys.readouterr()
+    assert "bfloat16, on 2 x h100" in said.out
+    assert "half of them prompt" in said.err

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from assay.arena.aggregate import Table, outcomes, tabulate
 from assay.arena.bradley_terry import Fit, fit_table, with_prior
 from assay.arena.connected import connected, rateable
-from assay.arena.votes import Votes
+from assay.arena.votes import Codes, Votes
 from assay.errors import DataError
 from assay.stats import Estimate
 from assay.stats.intervals import Array, percentiles, widened
@@ -57,56 +58,20 @@ def crowd(
     """Return strengths of players and abilities of judges.
 
     prior: a and b of Beta(a, b) on every ability. resamples: bootstrap of clusters for the
-    abilities' intervals. Raises `DataError` without judges, with one alone, whose ability no votes
-    can tell, and where the players cannot be compared even so.
+    abilities' intervals. Covariates are not used. Raises `DataError` without judges, with one
+    alone, whose ability no votes can tell, and where the players cannot be compared even so.
     """
     if votes.judge is None or len(votes.judges) < 2:
         raise DataError(
             "abilities need votes of two judges or more; give the column of who voted, or rate"
             " without them"
         )
-    if prior[0] < 1 or prior[1] < 1:
-        raise DataError(f"a Beta prior of {prior} has no finite maximum; give two numbers >= 1")
+    if min(prior) < 1 or sum(prior) <= 2:
+        raise DataError(f"a Beta prior of {prior} has no single mode; give two numbers >= 1, not 1")
     rateable(votes, connected(with_prior(tabulate(votes), regularised)))
-    k, m = len(votes.players), len(votes.judges)
-    said = outcomes(votes)
-    code = (votes.judge.astype(np.int64) * k + votes.first) * k + votes.second
-    kinds, at = np.unique(code, return_inverse=True)
-    cells = at * 3 + said
-    first, second = ((kinds // k) % k).astype(np.int32), (kinds % k).astype(np.int32)
-    judge = (kinds // (k * k)).astype(np.intp)
-
-    def solve(weight: Array, start: tuple[Fit, Array] | None) -> tuple[Fit, Array]:
-        counts = np.bincount(cells, weights=weight, minlength=3 * len(kinds)).reshape(-1, 3)
-        won, lost = counts[:, 0] + counts[:, 2] / 2, counts[:, 1] + counts[:, 2] / 2
-        table = Table(
-            players=k, first=first, second=second, wins=won, losses=lost, ties=np.zeros(len(won))
-        )
-        eta = np.full(m, prior[0] / sum(prior)) if start is None else start[1]
-        made = start[0] if start is not None else fit_table(table, regularised=regularised)
-        total = np.bincount(judge, weights=won + lost, minlength=m)
-        for _ in range(ROUNDS):
-            p = expit(made.strength[first] - made.strength[second])
-            meant_won = _meant(eta[judge], p) * won
-            meant_lost = _meant(eta[judge], 1 - p) * lost
-            meant = np.bincount(judge, weights=meant_won + meant_lost, minlength=m)
-            new = (meant + prior[0] - 1) / (total + prior[0] + prior[1] - 2)
-            read = Table(
-                players=k,
-                first=first,
-                second=second,
-                wins=meant_won + lost - meant_lost,
-                losses=meant_lost + won - meant_won,
-                ties=np.zeros(len(won)),
-            )
-            made = fit_table(read, regularised=regularised, start=made.parameters)
-            moved, eta = np.abs(new - eta).max(), new
-            if moved < SAME:
-                break
-        return made, eta
-
-    found = solve(votes.weights, None)
-    low = high = np.full(m, np.nan)
+    kinds = _kinds(votes)
+    strength, eta, made = _solve(kinds, kinds.count(votes.weights), prior, regularised, None)
+    low = high = np.full(len(eta), np.nan)
     if resamples:
         clusters = np.arange(len(votes)) if votes.cluster is None else votes.cluster
         ids = np.unique(clusters, return_inverse=True)[1]
@@ -115,22 +80,96 @@ def crowd(
         draws = []
         for _ in range(resamples):
             drawn = np.bincount(rng.integers(0, n, size=n), minlength=n)[ids] * votes.weights
-            draws.append(solve(drawn, found)[1])
-        spread = widened(np.stack(draws), found[1], n, 0.95)
+            start = (eta, made)
+            draws.append(_solve(kinds, kinds.count(drawn), prior, regularised, start)[1])
+        spread = widened(np.stack(draws), eta, n, 0.95)
         low, high = (np.clip(end, 0, 1) for end in percentiles(spread, 0.95))
-    n_votes = np.bincount(votes.judge, minlength=m)
+    counts = np.bincount(votes.judge, minlength=len(eta))
     return Crowd(
         players=votes.players,
-        strength=found[0].strength,
+        strength=strength,
         abilities={
-            name: Estimate(
-                value=float(found[1][j]), low=float(low[j]), high=float(high[j]), n=int(n_votes[j])
-            )
-            for j, name in enumerate(votes.judges)
+            name: Estimate(value=float(x), low=float(a), high=float(b), n=int(n))
+            for name, x, a, b, n in zip(votes.judges, eta, low, high, counts, strict=True)
         },
         prior=prior,
         regularised=regularised,
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Kinds:
+    """Votes of one judge on one pair in one order, each (m,)."""
+
+    players: int
+    judges: int
+    first: Codes
+    second: Codes
+    judge: NDArray[np.intp]
+    cells: NDArray[np.int64]
+    """Three times the kind of each vote, plus what it said, (n,)."""
+
+    def count(self, weight: Array) -> tuple[Array, Array]:
+        """Weight of wins and losses of each kind, ties half to either."""
+        m = len(self.first)
+        counts = np.bincount(self.cells, weights=weight, minlength=3 * m).reshape(m, 3)
+        return counts[:, 0] + counts[:, 2] / 2, counts[:, 1] + counts[:, 2] / 2
+
+    def table(self, wins: Array, losses: Array) -> Table:
+        """As a fit takes it."""
+        nothing = np.zeros(len(wins))
+        return Table(
+            players=self.players,
+            first=self.first,
+            second=self.second,
+            wins=wins,
+            losses=losses,
+            ties=nothing,
+        )
+
+
+def _kinds(votes: Votes) -> _Kinds:
+    k = len(votes.players)
+    code = (np.asarray(votes.judge, dtype=np.int64) * k + votes.first) * k + votes.second
+    kinds, at = np.unique(code, return_inverse=True)
+    return _Kinds(
+        players=k,
+        judges=len(votes.judges),
+        first=((kinds // k) % k).astype(np.int32),
+        second=(kinds % k).astype(np.int32),
+        judge=(kinds // (k * k)).astype(np.intp),
+        cells=at * 3 + outcomes(votes),
+    )
+
+
+def _solve(
+    kinds: _Kinds,
+    counts: tuple[Array, Array],
+    prior: tuple[float, float],
+    regularised: float,
+    start: tuple[Array, Fit] | None,
+) -> tuple[Array, Array, Fit]:
+    """Strengths, abilities and the last fit, by expectation and maximisation."""
+    won, lost = counts
+    if start is None:
+        eta = np.full(kinds.judges, prior[0] / sum(prior))
+        made = fit_table(kinds.table(won, lost), regularised=regularised)
+    else:
+        eta, made = start
+    total = np.bincount(kinds.judge, weights=won + lost, minlength=kinds.judges)
+    for _ in range(ROUNDS):
+        p = expit(made.strength[kinds.first] - made.strength[kinds.second])
+        meant_won = _meant(eta[kinds.judge], p) * won
+        meant_lost = _meant(eta[kinds.judge], 1 - p) * lost
+        meant = np.bincount(kinds.judge, weights=meant_won + meant_lost, minlength=kinds.judges)
+        before = eta
+        eta = (meant + prior[0] - 1) / (total + prior[0] + prior[1] - 2)
+        # What was not meant says the opposite.
+        read = kinds.table(meant_won + lost - meant_lost, meant_lost + won - meant_won)
+        made = fit_table(read, regularised=regularised, start=made.parameters)
+        if np.abs(eta - before).max() < SAME:
+            break
+    return made.strength, eta, made
 
 
 def _meant(eta: Array, p: Array) -> Array:

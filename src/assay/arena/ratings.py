@@ -150,8 +150,19 @@ def rate(
         fit=made,
         spread=spread,
         scale=scale,
-        summary=summary(votes),
+        summary=_said(votes, made, spread),
     )
+
+
+def _said(votes: Votes, made: Fit, spread: Covariance) -> str:
+    """The votes in words, and whether their clusters are few."""
+    said = summary(votes)
+    if spread.kind == "cluster" and spread.n <= len(made.players):
+        said += (
+            f"; {spread.n} clusters are few for {len(made.players)} players: ranks and intervals"
+            " are rough, collect votes on more"
+        )
+    return said
 
 
 def _shares(votes: Votes) -> tuple[Array, NDArray[Any]]:

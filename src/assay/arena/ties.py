@@ -63,7 +63,7 @@ def _half(z: Array, tie: float, wins: Array, losses: Array, ties: Array) -> Term
     won, total = wins + ties / 2, wins + losses + ties
     nothing = np.zeros_like(z)
     return Terms(
-        value=won * log_expit(z) + (total - won) * log_expit(-z),
+        value=won * z + total * log_expit(-z),
         dz=won - total * p,
         dt=nothing,
         zz=total * p * (1 - p),

@@ -12,7 +12,7 @@ from assay.data.records import cluster_key, digest
 from assay.errors import DataError
 from assay.types import Group, Preference, Prompt, Ranking, Record, Response, StepLabels
 
-__all__ = ["Case", "Label", "read_labels"]
+__all__ = ["Case", "Label", "cases_of", "read_labels"]
 
 COLUMNS: Final = ("verdict", "verdicts")
 PAIR: Final = {"first": 1.0, "a": 1.0, "second": 0.0, "b": 0.0, "tie": 0.5}
@@ -106,6 +106,17 @@ class _Cases:
             )
             for key, (prompt, there) in self.prompts.items()
         ]
+
+
+def cases_of(labels: Iterable[tuple[Prompt, tuple[Response, ...], Label, str]]) -> list[Case]:
+    """Join labels of one item by several raters: prompt, one response or two, label and rater each.
+
+    Raises `DataError` for contradictions.
+    """
+    found = _Cases()
+    for prompt, responses, label, rater in labels:
+        found.add(prompt, responses, label, rater)
+    return found.cases()
 
 
 def read_labels(data: str | Path | Iterable[Record], *, format: str | None = None) -> list[Case]:

@@ -39,6 +39,7 @@ COMMANDS = {
     "benchmark": "step scores on ProcessBench, PRMBench and others",
     "judge": "let a model judge: pairs, responses, rubrics, steps, typed questions",
     "audit": "report card of a reward: probes, worst texts, what to do next",
+    "annotate": "let people label in a browser: pairs, rankings, steps, rubrics, questions",
     "arena": "who is better by votes: rate, run tournaments, compare judges' orders",
     "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
     "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS",
@@ -115,6 +116,11 @@ def _end(name: str, error: BaseException, arguments: Sequence[str]) -> NoReturn:
 def _run(name: str, arguments: list[str]) -> None:
     import tyro
 
+    if "LOCAL_RANK" in os.environ and name not in ("train", "sft", "rl"):
+        # Each process would do all of the work, and write the same folder.
+        from assay.training.parallel import refuse
+
+        refuse(f"assay {name}")
     # Deprecations inside transformers are not for who runs a command; -W shows them.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if not sys.warnoptions:
@@ -146,7 +152,7 @@ def _run(name: str, arguments: list[str]) -> None:
     else:
         default = tyro.MISSING_NONPROP
         if earlier is not None:
-            default = defaults(earlier, classes)
+            default = defaults(earlier, classes, getattr(module, "like", None))
             cls = type(default)
         assert cls is not None
         # A command's choices may be classes of the user's own, which the words at hand name.

@@ -5,7 +5,7 @@ mistyped words. No command of its own.
 import dataclasses
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,12 +80,16 @@ def take_from(arguments: list[str]) -> Path | None:
     raise ConfigError("--from needs a run's folder or its run.json")
 
 
-def defaults(path: Path, commands: Sequence[type[Any]]) -> Any:
-    """The settings of an earlier run of one of the commands. Says which data files have changed
-    since."""
+def defaults(
+    path: Path, commands: Sequence[type[Any]], like: Callable[[Any], Any] | None = None
+) -> Any:
+    """The settings of an earlier run of one of the commands, or what `like` makes of those of
+    another one. Says which data files have changed since."""
     from assay.runs.settings import changed_data, read_body, read_run
 
     found: Any = read_run(path, object)
+    if like is not None and type(found) not in commands:
+        found = like(found)
     if type(found) not in commands:
         raise ConfigError(
             f"{path} holds the settings of {type(found).__module__.removeprefix('assay.cli.')},"

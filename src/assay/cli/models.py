@@ -10,6 +10,7 @@ import tyro
 from assay.aggregation import Aggregation
 from assay.cli.options import Device, Format
 from assay.errors import BackendError, ConfigError
+from assay.models.lowbit import Weights
 
 __all__ = ["COMMANDS"]
 
@@ -142,9 +143,16 @@ class Show:
     """Folder of a saved reward model."""
     serve: bool = False
     """Lines that start servers of it, vLLM's and SGLang's too, instead."""
+    weights: Weights = "saved"
+    """Form of the matrices' numbers, int8, int4 or nf4, whose memory and whose scores against the
+    model as saved are measured and shown as well."""
+    device: Device = "auto"
 
     def __call__(self) -> None:
-        """Print it; no weight is loaded."""
+        """Print it; no weight is loaded, unless other ones are asked for."""
+        from assay.models.device import device_of
+        from assay.models.opening import open_model
+        from assay.models.room import size_of
         from assay.models.serving import serving
         from assay.models.summary import summary
 
@@ -153,6 +161,11 @@ class Show:
             return
         for name, value in summary(self.folder).items():
             print(f"{name:<16} {value}")
+        if self.weights != "saved":
+            sizes = [size_of(self.folder, weights=form) or 0 for form in ("saved", self.weights)]
+            saved, few = (f"{size / 1e6:,.0f} MB" for size in sizes)
+            print(f"{'weights':<16} {few} in {self.weights}, {saved} as saved")
+            open_model(str(self.folder), weights=self.weights, device=device_of(self.device))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ __all__ = [
     "Gates",
     "Overwrite",
     "Threads",
+    "Track",
     "end_where",
 ]
 
@@ -80,6 +81,17 @@ Overwrite = Annotated[
         help=(
             "Replacement of the finished work that the folder holds; files that no run wrote stay."
         )
+    ),
+]
+
+Track = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        metavar="TRACKER ...",
+        help=(
+            "Trackers that get the rows of metrics.jsonl as they are written: wandb, mlflow,"
+            " tensorboard, trackio, each with :PROJECT behind it where it is not assay."
+        ),
     ),
 ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 import tyro
 
-from assay.cli.options import Aside, Data, Device, Format, Gates, Overwrite, Threads
+from assay.cli.options import Aside, Data, Device, Format, Gates, Overwrite, Threads, Track
 from assay.data.splitting import SPLITTERS
 from assay.rl.settings import RECIPES, Settings
 from assay.specs.rewards import GRAMMAR
@@ -99,6 +99,7 @@ class Command:
     updated."""
     device: Device = "auto"
     threads: Threads = None
+    track: Track = ()
 
     resume: bool = True
     """Resumption of what `out` holds; without it, start afresh."""
@@ -106,11 +107,15 @@ class Command:
 
     def __call__(self) -> None:
         """Train, save, report."""
+        from assay.training.parallel import leads
         from assay.workflows.rl import rl
 
-        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        if leads():
+            logging.basicConfig(level=logging.WARNING, format="%(message)s")
         options = {name: value for name, value in vars(self).items() if name != "settings"}
         result = rl(**options, recipe=self.settings, settings=self)
+        if not leads():
+            return
         print(result)
         for alarm in result.alarms:
             print(alarm, file=sys.stderr)

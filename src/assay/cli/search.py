@@ -89,6 +89,7 @@ class Searching:
             "step": dataclasses.replace(whole, max_tokens=most, stop=stop),
             "device": self.policy.device,
             "dtype": self.policy.dtype,
+            "weights": self.policy.weights,
             "seed": self.policy.seed,
             "settings": self,
         }

@@ -100,10 +100,16 @@ class Command(Compute):
             self.scorers,
             self.device,
             dtype=self.dtype,
+            weights=self.weights,
             micro_tokens=self.micro_tokens,
             prompts=self.prompt_tokens,
         )
-        asking = Asking(device=self.device, dtype=self.dtype, micro_tokens=self.micro_tokens)
+        asking = Asking(
+            device=self.device,
+            dtype=self.dtype,
+            weights=self.weights,
+            micro_tokens=self.micro_tokens,
+        )
         answerers = answering(self.answerers, asking)
         admitted(self.gate, scorers)
         if self.self_check:

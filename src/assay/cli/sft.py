@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from assay.cli.options import Aside, Data, Device, Dtype, Format, Overwrite, Threads
+from assay.cli.options import Aside, Data, Device, Dtype, Format, Overwrite, Threads, Track
 from assay.training.settings import Settings
 
 __all__ = ["Command"]
@@ -55,6 +55,7 @@ class Command:
     dtype: Dtype = "float32"
     device: Device = "auto"
     threads: Threads = None
+    track: Track = ()
 
     overwrite: Overwrite = False
 

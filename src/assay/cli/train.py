@@ -10,7 +10,7 @@ import tyro
 from assay.aggregation import Aggregation
 from assay.cli.arguments import LOSSES
 from assay.cli.choices import choices
-from assay.cli.options import Aside, Data, Device, Dtype, Format, Overwrite, Threads
+from assay.cli.options import Aside, Data, Device, Dtype, Format, Overwrite, Threads, Track
 from assay.protocols import Loss
 from assay.training.settings import Settings
 
@@ -60,6 +60,7 @@ class Command(Generic[L]):
     dtype: Dtype = "float32"
     device: Device = "auto"
     threads: Threads = None
+    track: Track = ()
 
     overwrite: Overwrite = False
 

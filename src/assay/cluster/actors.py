@@ -34,6 +34,9 @@ AHEAD: Final = 8
 TRIES: Final = 5
 """Actors that may die of one part, or in a row before any part is done."""
 CONNECT_S: Final = 5.0
+SETTINGS: Final = 4
+"""Kind of the frame that both sides of HTTP/2 begin with (RFC 9113), which Ray's head speaks."""
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, SETTINGS, 0, 0, 0, 0, 0))
 SAY_EVERY_S: Final = 30.0
 KINDS: Final = {kind.__name__: kind for kind in (DataError, ConfigError, BackendError)}
 
@@ -313,9 +316,24 @@ def _check_reachable(address: str) -> None:
     if not host or not port.isdecimal() or "/" in host:
         raise ConfigError(f"{address!r} is no address of a Ray cluster; give ray:HOST:PORT")
     try:
-        socket.create_connection((host, int(port)), CONNECT_S).close()
+        with socket.create_connection((host, int(port)), CONNECT_S) as there:
+            said = _first_frame(there)
     except OSError as error:
         raise BackendError(
             f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`, or"
             " give another address"
         ) from error
+    if said[3:4] != bytes((SETTINGS,)):
+        raise BackendError(
+            f"something answers at {address}, and it is no Ray cluster's head; give the address"
+            " that `ray start --head` printed"
+        )
+
+
+def _first_frame(there: socket.socket) -> bytes:
+    """The nine bytes that a server of HTTP/2 begins with; nothing where it says none in time."""
+    try:
+        there.sendall(PREFACE)
+        return there.recv(9, socket.MSG_WAITALL)
+    except OSError:
+        return b""

@@ -24,7 +24,7 @@ from assay.errors import DataError
 from assay.questions import Distribution, Option, Question, from_probabilities
 from assay.types import Prompt, Record, Unscored
 
-__all__ = ["Decisions", "decisions", "read_decisions"]
+__all__ = ["Decisions", "decisions", "is_typed", "read_decisions"]
 
 ROW = "id", "state", "questions", "gold", "answers", "soft_labels", "meta"
 SHORT = "id", "state", "question", "type", "options", "label", "soft_labels"
@@ -67,6 +67,11 @@ def read_decisions(source: str) -> list[Decisions]:
         except DataError as error:
             raise DataError(f"{row.where}: {error}") from error
     return found
+
+
+def is_typed(row: Mapping[str, Any]) -> bool:
+    """Return whether a row looks like one of typed questions."""
+    return "state" in row and ("questions" in row or "question" in row)
 
 
 def decisions(row: Mapping[str, Any]) -> Decisions:

@@ -30,7 +30,14 @@ from assay.fingerprint.modules import (
     revision_of,
     version_of,
 )
-from assay.fingerprint.networks import NAMES_PLACES, PLAIN, attributes, passing, plain
+from assay.fingerprint.networks import (
+    NAMES_PLACES,
+    PLAIN,
+    attributes,
+    passing,
+    plain,
+    readable,
+)
 from assay.renamed import original
 
 __all__ = ["ByContent", "fingerprint"]
@@ -291,6 +298,12 @@ class _Walk:
 
     def _of_tensor(self, tensor: Any) -> bytes:
         torch = sys.modules["torch"]
+        if hasattr(tensor, "quant_state") or type(tensor).__module__.startswith("torchao."):
+            raise ConfigError(
+                f"a {type(tensor).__qualname__} is quantised, and its bytes alone do not say what"
+                " it stands for; open the model by a word and let `weights` quantise it, or give"
+                " what holds it an attribute `fingerprint`"
+            )
         if tensor.is_meta:
             return hash_of("tensor", "meta", str(tensor.dtype), str(tuple(tensor.shape)))
         flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
@@ -309,6 +322,9 @@ class _Walk:
                 if not passing(module, name)
             }
             tensors |= kept
+        if isinstance(getattr(network, "made_from", None), str):
+            # Quantised, or on a disk: it says itself what of, and that is among its attributes.
+            tensors = {name: tensor for name, tensor in tensors.items() if readable(tensor)}
         classes = {name: type(module) for name, module in network.named_modules()}
         held = {name: attributes(module) for name, module in network.named_modules()}
         return self._all("network", classes, held, getattr(network, "config", None), tensors)

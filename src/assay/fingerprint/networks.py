@@ -1,10 +1,11 @@
 """Attributes and configurations of networks, as far as an output depends on them."""
 
+import sys
 from typing import Any, Final
 
 from assay.fingerprint.modules import installed
 
-__all__ = ["NAMES_PLACES", "PLAIN", "attributes", "passing", "plain"]
+__all__ = ["NAMES_PLACES", "PLAIN", "attributes", "passing", "plain", "readable"]
 
 
 NAMES_PLACES: Final = (
@@ -39,6 +40,13 @@ def passing(module: Any, name: str) -> bool:
     return name.rpartition(".")[2] in module._non_persistent_buffers_set and installed(
         type(module).__module__
     )
+
+
+def readable(tensor: Any) -> bool:
+    """Whether a tensor's numbers are in its bytes: it is not quantised, and not on a disk."""
+    torch = sys.modules["torch"]
+    plain_class = type(tensor) in (torch.Tensor, torch.nn.Parameter)
+    return plain_class and not tensor.is_meta and bool(tensor.is_floating_point())
 
 
 def attributes(module: Any) -> dict[str, Any]:

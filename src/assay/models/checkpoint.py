@@ -44,8 +44,10 @@ from assay.models.loading import (
     read_tensors,
     say,
 )
+from assay.models.lowbit import Weights
 from assay.models.padding import pad_id_of
 from assay.models.parity import differences, measured, one_by_one, tolerance_of
+from assay.models.placing import MAP, settled
 from assay.models.readout import Readout
 from assay.models.reward_model import RewardModel, TrainScores
 from assay.runs.settings import write_atomic
@@ -357,16 +359,17 @@ def load(
     dtype: Dtype | None = None,
     device: str = "cpu",
     calibrated: bool = True,
+    weights: Weights = "saved",
 ) -> RewardModel:
     """A saved reward model, its probabilities by the temperature that was fitted for it, if any.
 
-    calibrated: False leaves the temperature out. Raises `ConfigError` where the folder is not one,
-    or not whole, or its calibration is of other weights.
+    calibrated: False leaves the temperature out. weights: what matrices are kept in. Raises
+    `ConfigError` where the folder is not one, or not whole, or its calibration is of other weights.
     """
-    path, device = Path(folder), device_of(device)
+    path, device = Path(folder), device_of(device, spread=True)
     manifest = read_manifest(path)
     calibration = read_calibration(path) if calibrated else None
-    model = _loaded(path, manifest, dtype, device)
+    model = _loaded(path, manifest, dtype, device, weights)
     if calibration is not None:
         update = {"temperature": calibration.of("step")}
         model.encoder.readout = model.readout.model_copy(update=update)
@@ -374,9 +377,12 @@ def load(
     return model
 
 
-def _loaded(path: Path, manifest: Manifest, dtype: Dtype | None, device: str) -> RewardModel:
+def _loaded(
+    path: Path, manifest: Manifest, dtype: Dtype | None, device: str, weights: Weights
+) -> RewardModel:
     beta, pad_id, scores = manifest.implicit_beta, manifest.pad_id, manifest.scores
-    settings: dict[str, Any] = {"may_hold": [], "dtype": getattr(torch, dtype) if dtype else "auto"}
+    settings: dict[str, Any] = {"may_hold": [], "weights": weights, "device": device}
+    settings["dtype"] = getattr(torch, dtype) if dtype else "auto"
     encoder = Encoder(load_tokenizer(path), manifest.layout, manifest.readout)
     if beta is not None:
         network, reference = (
@@ -386,7 +392,7 @@ def _loaded(path: Path, manifest: Manifest, dtype: Dtype | None, device: str) ->
         implicit = ImplicitRewardModel(
             network, reference, encoder, beta=beta, pad_id=pad_id, scores=scores
         )
-        return implicit.to(device).eval()
+        return settled(implicit, device).eval()
     layers = read_tensors(path, LAYERS)
     if layers:
         settings |= {"may_hold": LAYERS, "may_miss": ["score."]}
@@ -394,9 +400,13 @@ def _loaded(path: Path, manifest: Manifest, dtype: Dtype | None, device: str) ->
     # The head was saved in fp32; the backbone's precision has rounded it on the way in.
     if layers:
         network.score = head_of([layers[name] for name in LAYERS])
+    elif device == MAP:
+        # Another module: one that is mapped brings its own weights when it is called.
+        network.score = head_of([read_tensors(path, ["score.weight"])["score.weight"]])
     else:
         network.score.weight = nn.Parameter(read_tensors(path, ["score.weight"])["score.weight"])
-    return RewardModel(network, encoder, pad_id=pad_id, scores=scores).to(device).eval()
+    model = RewardModel(network, encoder, pad_id=pad_id, scores=scores)
+    return settled(model, device).eval()
 
 
 def parity(

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors import safe_open
 from torch import Tensor
 from transformers.utils import logging
 
 from assay.errors import AssayError, ConfigError
+from assay.fingerprint.networks import readable
 from assay.http.reach import hub_unreachable, offline
+from assay.models import lowbit, placing
 from assay.models.adapters import PREFIX, adapter_tensors, base_of, is_adapter, merge_adapter
 from assay.models.folder import (
     check_tokenizer_files,
@@ -187,6 +190,8 @@ def load_network(
     may_miss: Sequence[str] = (),
     may_hold: Sequence[str] | None = None,
     trains: bool = False,
+    weights: str = "saved",
+    device: str = "cpu",
     **settings: Any,
 ) -> Any:
     """A network by `auto.from_pretrained`, whose every weight comes from the folder, an adapter's
@@ -194,12 +199,19 @@ def load_network(
 
     may_miss: prefixes of weights that the caller fills in itself. may_hold: prefixes of weights
     that the folder may hold beside the network's; None = any. trains: the network is to be trained,
-    for which quantised weights do not do. Raises `ConfigError` naming the weights that are missing,
-    of the wrong shape, left over or no numbers, and for whatever else keeps the folder from being
-    loaded.
+    for which quantised weights do not do. weights: what `lowbit.Weights` its matrices are kept in,
+    made on `device`; as saved they come on the CPU, or with `device` "map" where there is room.
+    Raises `ConfigError` naming the weights that
+    are missing, of the wrong shape, left over or no numbers, and for whatever else keeps the folder
+    from being loaded.
     """
     home = home_of(folder)
     if home != Path(folder):
+        if weights != "saved":
+            raise ConfigError(
+                f"{folder} is an adapter, which is merged into weights as they are saved; save the"
+                f" merged model, and give that with weights in {weights}"
+            )
         bases: list[Path] = []
         place = Path(folder)
         while is_adapter(place):
@@ -221,9 +233,16 @@ def load_network(
             " takes its place"
         )
     check_weights(home)
-    if tight := check_room(home, settings.get("dtype", "auto")):
+    spread = device == placing.MAP
+    if not spread and (tight := check_room(home, settings.get("dtype", "auto"), weights)):
         say(tight)
+    made = _quantising(home, config, weights, device, settings)
+    if spread:
+        settings |= placing.mapped()
     network, found = _from_pretrained(auto, home, config, settings)
+    if made is not None:
+        network.made_from = lowbit.made_from(home, made)
+        _try(home, network)
     missing = sorted(k for k in found["missing_keys"] if not k.startswith(tuple(may_miss)))
     wrong = sorted(k[0] for k in found["mismatched_keys"] if not k[0].startswith(tuple(may_miss)))
     extra = []
@@ -242,7 +261,51 @@ def load_network(
                 f"{folder} {what} {named_keys}; its architecture is {_architecture(network)}: "
                 "give the folder of a checkpoint of this kind, whole"
             )
+    if spread:
+        say(f"{home}: {placing.settle(home, network)}; prompts are read anew for every response")
+        if made is None and any(parameter.is_meta for parameter in network.parameters()):
+            network.made_from = lowbit.made_from(home, f"as saved, {settings.get('dtype', 'auto')}")
     return _checked(network, home)
+
+
+def _quantising(
+    home: Path, config: Any, weights: str, device: str, settings: dict[str, Any]
+) -> str | None:
+    """Add to a loader's settings how weights are quantised; return it in words that name it, those
+    of the checkpoint where it comes so, None where nothing is quantised."""
+    method = _quantised(config)
+    if method and weights != "saved":
+        raise ConfigError(
+            f"{home} is quantised ({method}) already; leave out --weights {weights}, or give the"
+            " checkpoint that it was made from"
+        )
+    if method:
+        return f"{method}, as it came, by transformers {transformers.__version__}"
+    if weights == "saved":
+        return None
+    if device == placing.MAP:
+        raise ConfigError(
+            f"weights in {weights} lie on one device; leave out --device map, or --weights"
+        )
+    dtype = settings.get("dtype", "auto")
+    if not isinstance(dtype, torch.dtype):
+        dtype = settings["dtype"] = config.dtype or torch.float32
+    found = lowbit.settings_of(weights, dtype, device)
+    settings |= {"quantization_config": found.config, "device_map": {"": device}}
+    return found.name
+
+
+def _try(home: Path, network: Any) -> None:
+    """Read one token: kernels of quantised products refuse shapes that they were not made for only
+    when they are called."""
+    try:
+        with torch.inference_mode():
+            network.eval()(input_ids=torch.zeros(1, 1, dtype=torch.long, device=network.device))
+    except Exception as error:
+        raise ConfigError(
+            f"{home} cannot be run in these weights on this machine: {first_line(error)}; give"
+            " others, or saved"
+        ) from error
 
 
 def _from_pretrained(
@@ -274,14 +337,16 @@ def _from_pretrained(
     except Exception as error:
         # Whatever a file makes transformers and what it calls stumble over, the file is what is at
         # fault.
-        raise ConfigError(f"{home} cannot be loaded: {first_line(error)}") from error
+        method = _quantised(config)
+        how = f" is quantised ({method}) and" if method else ""
+        raise ConfigError(f"{home}{how} cannot be loaded: {first_line(error)}") from error
     return network, found
 
 
 def _checked(network: Any, folder: Path) -> Any:
     """The network, if its weights are numbers."""
     for name, parameter in network.named_parameters():
-        if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
+        if readable(parameter) and not bool(torch.isfinite(parameter).all()):
             raise ConfigError(
                 f"{folder}: {name} holds values that are no finite numbers, so that every output"
                 " would be none; fetch the checkpoint again, or take one from before its training"

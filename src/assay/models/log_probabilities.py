@@ -20,12 +20,13 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from assay.errors import ConfigError
+from assay.models.chosen import chosen, plain_head
 from assay.models.logits import Formula, formula_of, precise
 from assay.packing import rotary
 from assay.packing.engine import Engine, engine_of, hidden
 from assay.packing.tree import Tree, grow
 
-__all__ = ["LogProbabilities", "Reference", "log_probabilities"]
+__all__ = ["LogProbabilities", "Reference", "elements", "log_probabilities"]
 
 Ints = NDArray[np.integer[Any]]
 Read = Callable[[Tensor, Tensor, Tensor, Tensor | None, Tensor | None], Tensor]
@@ -36,7 +37,9 @@ MASKED = -1e9
 NaN."""
 
 ELEMENTS = 2**24
-"""Most logits at a time: 64 MiB in fp32, and a few times that in the backward pass."""
+"""Most logits at a time on a CPU: 64 MiB in fp32, and a few times that in the backward pass."""
+CUDA = 8
+"""Times as many on a GPU, which reads a large head as often as there are chunks."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def log_probabilities(
     rows = [np.asarray(row) for row in sequences]
     counts = np.array([len(row) - start for row, start in zip(rows, starts, strict=True)])
     read = partial(_read, temperature=temperature, entropy=entropy)
+    alone = not entropy and reference is None and allowed_P_V is None
     states_P_D = None
     if (formula := formula_of(model)) is None:
         if states:
@@ -124,6 +128,7 @@ def log_probabilities(
             engine,
             micro_tokens,
             states=states,
+            temperature=temperature if alone else None,
         )
     mask_B_R = torch.from_numpy(np.arange(counts.max()) < counts[:, None]).to(found_P_K.device)
 
@@ -140,6 +145,11 @@ def log_probabilities(
         columns.pop(0) if reference else None,
         padded(states_P_D) if states_P_D is not None else None,
     )
+
+
+def elements(device: torch.device) -> int:
+    """Most logits at a time on a device."""
+    return ELEMENTS * (CUDA if device.type == "cuda" else 1)
 
 
 def _check(
@@ -207,9 +217,13 @@ def _shared(
     micro_tokens: int,
     *,
     states: bool,
+    temperature: float | None,
 ) -> tuple[Tensor, Tensor | None]:
     """(P, K) what is read of all P response tokens, in their order, with every place of a tree
-    computed once; and the (P, D) states, if asked for."""
+    computed once; and the (P, D) states, if asked for.
+
+    temperature: where nothing but the tokens' log-probabilities at it are read.
+    """
     # Nothing is read at a sequence's last token, which is left out where it does not change the
     # others' angles.
     before = [*rows] if rotary.changes(model.base_model) else [row[:-1] for row in rows]
@@ -243,10 +257,17 @@ def _shared(
             formula(head, hidden_U_D), owners_P, targets_P, other(part) if other else None, allowed
         )
 
-    step = max(1, ELEMENTS // int(model.config.get_text_config().vocab_size))
+    step = max(1, elements(device) // int(model.config.get_text_config().vocab_size))
+    firsts = range(0, len(places_U), step)
+    bounds = [tuple(np.searchsorted(owners_P, [at, at + step]).tolist()) for at in firsts]
+    back = torch.from_numpy(np.argsort(order_P)).to(device)
+    if temperature is not None and plain_head(head):
+        values_P = chosen(
+            head, formula, hidden_U_D, owners, targets, bounds, step=step, temperature=temperature
+        )
+        return values_P[back, None], states_P_D
     found: list[Tensor] = []
-    for first in range(0, len(places_U), step):
-        a, b = np.searchsorted(owners_P, [first, first + step])
+    for first, (a, b) in zip(firsts, bounds, strict=True):
         chunk = hidden_U_D[first : first + step], owners[a:b] - first, targets[a:b], first
         # Where one chunk holds all there is, its logits are small enough to keep.
         if torch.is_grad_enabled() and len(places_U) > step // 4:
@@ -255,7 +276,7 @@ def _shared(
             )
         else:
             found.append(of_chunk(*chunk))
-    return torch.cat(found)[torch.from_numpy(np.argsort(order_P)).to(device)], states_P_D
+    return torch.cat(found)[back], states_P_D
 
 
 def _other(

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from assay.models.log_probabilities import ELEMENTS
+from assay.models.log_probabilities import elements
 from assay.models.logits import formula_of, precise
 from assay.packing import rotary
 from assay.packing.engine import engine_of, hidden
@@ -79,7 +79,7 @@ def _of_states(
     """The options' log-probabilities, with the logits of a few rows at a time."""
     formula, head = formula_of(model), model.get_output_embeddings()
     assert formula is not None
-    step = max(1, ELEMENTS // int(model.config.get_text_config().vocab_size))
+    step = max(1, elements(hidden_N_D.device) // int(model.config.get_text_config().vocab_size))
     found: list[tuple[float, ...]] = []
     for first in range(0, len(hidden_N_D), step):
         part = slice(first, first + step)

@@ -13,10 +13,16 @@ and what is taken without one is said.
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+
+import torch
 
 from assay.errors import ConfigError
 from assay.models.checkpoint import MANIFEST, Dtype, load
+from assay.models.closeness import say_closeness, scores
+from assay.models.loading import home_of
+from assay.models.lowbit import Weights
 from assay.models.presets import PRESETS, REFUSED
 from assay.models.published import guess, load_preset
 from assay.models.reward_model import RewardModel
@@ -49,14 +55,40 @@ def open_model(
     *,
     dtype: Dtype | None = None,
     device: str = "cpu",
+    weights: Weights = "saved",
 ) -> RewardModel:
     """A reward model from a folder, or a published one that was downloaded before, ready to score.
+
+    weights: what matrices are kept in; how far that moves its scores is measured against the model
+    as saved, where both fit, and said.
 
     settings: those of its layout, `preset`, how its head is read where its weights do not tell, and
     calibration=none, which leaves out the temperature that was fitted for a saved model.
     Raises `ConfigError`, in one sentence, for what is not there, is no reward model, or leaves open
     how it is read.
     """
+    open_ = partial(_open, name, settings, dtype=dtype, device=device)
+    model = open_(weights)
+    if weights != "saved":
+        known = _downloaded(name) if name in PRESETS else name
+        say_closeness(
+            home_of(_cached(known) or Path(known)),
+            getattr(torch, dtype) if dtype else "auto",
+            device,
+            partial(scores, model),
+            lambda: scores(open_("saved")),
+        )
+    return model
+
+
+def _open(
+    name: str,
+    settings: Mapping[str, str] | None,
+    weights: Weights,
+    *,
+    dtype: Dtype | None,
+    device: str,
+) -> RewardModel:
     words = dict(settings or {})
     if (calibration := words.pop("calibration", None)) not in (None, "none"):
         raise ConfigError(f"calibration={calibration}: there is none, or leave it out")
@@ -64,7 +96,9 @@ def open_model(
         if words:
             given = ", ".join(f"{key}={value}" for key, value in words.items())
             raise ConfigError(f"{name} says itself how its texts are laid out; leave out {given}")
-        return load(name, dtype=dtype, device=device, calibrated=calibration is None)
+        return load(
+            name, dtype=dtype, device=device, calibrated=calibration is None, weights=weights
+        )
     preset = words.pop("preset", None)
     if name in REFUSED:
         raise ConfigError(f"{name} cannot be loaded: {REFUSED[name].why}")
@@ -77,7 +111,12 @@ def open_model(
         )
     preset = preset or next((p.name for p in PRESETS.values() if name in p.checkpoints), None)
     return load_preset(
-        preset or guess(_cached(name) or Path(name)), name, layout=words, dtype=dtype, device=device
+        preset or guess(_cached(name) or Path(name)),
+        name,
+        layout=words,
+        dtype=dtype,
+        device=device,
+        weights=weights,
     )
 
 

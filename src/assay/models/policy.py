@@ -7,6 +7,7 @@ A folder holds a stock `...ForCausalLM` and its tokenizer, which every other too
 import copy
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,41 @@ from transformers import AutoModelForCausalLM
 from assay.errors import ConfigError
 from assay.models import lora
 from assay.models.checkpoint import Dtype, publish
+from assay.models.closeness import likelihoods, say_closeness
 from assay.models.device import device_of
 from assay.models.layout import Encoder, Layout
-from assay.models.loading import fetch, first_line, load_config, load_network, load_tokenizer, quiet
+from assay.models.loading import (
+    fetch,
+    first_line,
+    home_of,
+    load_config,
+    load_network,
+    load_tokenizer,
+    quiet,
+)
+from assay.models.lowbit import Weights
+from assay.models.placing import settled
 from assay.models.readout import PREFERENCE
 
 __all__ = ["end_ids", "open_policy", "policy_encoder", "save_policy"]
 
 
 def open_policy(
-    name: str | Path, *, dtype: Dtype = "float32", device: str = "auto", trains: bool = False
+    name: str | Path,
+    *,
+    dtype: Dtype = "float32",
+    device: str = "auto",
+    trains: bool = False,
+    weights: Weights = "saved",
 ) -> tuple[Any, Any, Path]:
     """A causal LM, its tokenizer and its folder: of a folder, a hub name, an adapter's folder, or
     "smol".
 
-    trains: it is to be trained, so what could not be saved in the end is refused now. Raises
+    trains: it is to be trained, so what could not be saved in the end is refused now. weights:
+    what matrices are kept in; how far that moves log-probabilities is said. Raises
     `ConfigError` where the folder, or the device, is not to be had.
     """
-    device = device_of(device)
+    device = device_of(device, spread=not trains)
     if str(name).startswith(("http://", "https://")):
         raise ConfigError(f"{name} is a server, whose weights cannot be trained; give a folder")
     if name == "smol":
@@ -49,10 +67,22 @@ def open_policy(
             f"{folder} is a {kind}, which scores and labels texts and writes none; give a language"
             " model"
         )
-    model = load_network(AutoModelForCausalLM, folder, trains=trains, dtype=getattr(torch, dtype))
+    settings = {"trains": trains, "device": device, "dtype": getattr(torch, dtype)}
+    model = load_network(AutoModelForCausalLM, folder, weights=weights, **settings)
     if trains:
         _rehearse(model, tokenizer, folder)
-    return model.to(device), tokenizer, folder
+    if weights != "saved":
+        say_closeness(
+            home_of(folder),
+            getattr(torch, dtype),
+            device,
+            partial(likelihoods, model, tokenizer),
+            lambda: likelihoods(
+                load_network(AutoModelForCausalLM, folder, **settings).to(device), tokenizer
+            ),
+        )
+        return model, tokenizer, folder
+    return settled(model, device), tokenizer, folder
 
 
 def _rehearse(model: Any, tokenizer: Any, folder: Path) -> None:

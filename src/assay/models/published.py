@@ -30,6 +30,8 @@ from assay.models.loading import (
     read_tensors,
     say,
 )
+from assay.models.lowbit import Weights
+from assay.models.placing import settled
 from assay.models.presets import HEADS, PRESETS, REFUSED, Preset
 from assay.models.readout import PREFERENCE
 from assay.models.reward_model import RewardModel
@@ -55,14 +57,15 @@ def load_preset(
     layout: Layout | Mapping[str, str] | None = None,
     dtype: Dtype | None = None,
     device: str = "cpu",
+    weights: Weights = "saved",
 ) -> RewardModel:
     """A published model from a local folder or a hub name, ready to score.
 
     layout: how its texts are laid out, whole or as settings in words (`{"template": "plain"}`);
     where the folder cannot say and nobody does, the choice is said. dtype: None keeps the
-    checkpoint's; the head computes in fp32 either way. Raises `ConfigError` when the checkpoint is
-    of another kind than the preset, lacks a weight, holds one that the preset does not read, or has
-    another tokenizer.
+    checkpoint's; the head computes in fp32 either way. weights: what matrices are kept in. Raises
+    `ConfigError` when the checkpoint is of another kind than the preset, lacks a weight, holds one
+    that the preset does not read, or has another tokenizer.
     """
     if name in REFUSED:
         raise ConfigError(f"{name} cannot be loaded: {REFUSED[name].why}")
@@ -81,7 +84,7 @@ def load_preset(
             and str(checkpoint) not in preset.checkpoints
         ):
             say_template(checkpoint, layout)
-    return load_as(preset, folder, tokenizer, layout, dtype=dtype, device=device)
+    return load_as(preset, folder, tokenizer, layout, dtype=dtype, device=device, weights=weights)
 
 
 def load_as(
@@ -92,6 +95,7 @@ def load_as(
     *,
     dtype: Dtype | None = None,
     device: str = "cpu",
+    weights: Weights = "saved",
 ) -> RewardModel:
     """The model in a folder, its head read as a preset says and its texts laid out as a layout
     does."""
@@ -113,7 +117,7 @@ def load_as(
             f"{folder}: the head has {outputs} outputs; {preset.name} reads"
             f" {len(preset.readout.weights)}"
         )
-    network = _network(preset, folder, dtype)
+    network = _network(preset, folder, dtype, device, weights)
     if preset.any_text and preset.head == "linear" and layout.unread is None:
         # Its own pooling reads the last token that it does not pad with.
         pad = network.config.pad_token_id
@@ -123,9 +127,8 @@ def load_as(
     tensors = tensors or _token_rows(network, encoder, folder)
     tensors = _normalised(tensors, network.config) if preset.name == "openrlhf" else tensors
     network.score = head_of(tensors)
-    return (
-        RewardModel(network, encoder, pad_id=_pad_id(tokenizer, network.config)).to(device).eval()
-    )
+    model = RewardModel(network, encoder, pad_id=_pad_id(tokenizer, network.config))
+    return settled(model, device).eval()
 
 
 def layout_of(preset: Preset, tokenizer: Any, words: Mapping[str, str]) -> Layout:
@@ -281,7 +284,9 @@ def check_architecture(preset: Preset, folder: Path) -> None:
                 )
 
 
-def _network(preset: Preset, folder: Path, dtype: Dtype | None) -> Any:
+def _network(
+    preset: Preset, folder: Path, dtype: Dtype | None, device: str, weights: Weights
+) -> Any:
     from transformers import AutoModelForSequenceClassification
 
     return load_network(
@@ -291,6 +296,8 @@ def _network(preset: Preset, folder: Path, dtype: Dtype | None) -> Any:
         may_hold=[*head_names(preset, folder), "lm_head."],
         num_labels=len(preset.readout.weights),
         dtype=getattr(torch, dtype) if dtype else "auto",
+        device=device,
+        weights=weights,
     )
 
 

@@ -21,6 +21,7 @@ from assay.models.layout import Encoded, Encoder, Layout
 from assay.models.likeness import warn_of_differences
 from assay.models.readout import Readout
 from assay.packing import rotary
+from assay.packing.device import to_device
 from assay.packing.engine import Engine, engine_of, hidden
 from assay.packing.tree import Tree
 from assay.types import LabelMeaning, Record
@@ -70,7 +71,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
-        return Batch(*(getattr(self, f.name).to(device) for f in fields(self)))
+        return Batch(*(to_device(getattr(self, f.name), device) for f in fields(self)))
 
     @property
     def tokens(self) -> int:
@@ -102,7 +103,7 @@ class Shared:
     def to(self, device: torch.device | str) -> "Shared":
         """The same batch on a device."""
         tensors = self.reads_B_S, self.valid_B_S, self.starts_B, self.own_B_R
-        return Shared(self.tree, *(x.to(device) for x in tensors))
+        return Shared(self.tree, *(to_device(x, device) for x in tensors))
 
     @property
     def tokens(self) -> int:
@@ -262,9 +263,10 @@ class RewardModel(nn.Module):
     def read(self, hidden: Tensor) -> Tensor:
         """Logits (...) of hidden states (..., D)."""
         head = self.network.score
-        dtype = next(head.parameters()).dtype
+        first = next(head.parameters())
+        dtype = first.dtype
         with torch.autocast(hidden.device.type, enabled=False):
-            outputs: Tensor = head(hidden.to(dtype))
+            outputs: Tensor = head(hidden.to(first.device, dtype))
             return (outputs * self.readout_weights.to(dtype)).sum(-1) + self.readout.offset
 
     def collate(

@@ -8,12 +8,14 @@ import torch
 from safetensors import safe_open
 
 from assay.errors import ConfigError
+from assay.models.lowbit import bytes_of
 
 __all__ = ["check_room", "room", "size_of"]
 
 
-def size_of(folder: Path, dtype: Any = "auto") -> int | None:
-    """Return the bytes of a folder's weights in a precision, by the headers of its files alone.
+def size_of(folder: Path, dtype: Any = "auto", weights: str = "saved") -> int | None:
+    """Return the bytes of a folder's weights in a precision, matrices of layers in what `weights`
+    says, by the headers of its files alone.
 
     None where it holds no safetensors, which are the only ones with a header. Numbers that are no
     floats stay what they are.
@@ -28,7 +30,8 @@ def size_of(folder: Path, dtype: Any = "auto") -> int | None:
                 width = int("".join(c for c in own.split("_")[0] if c.isdigit()) or 8) // 8
                 if isinstance(dtype, torch.dtype) and own.startswith(("F", "BF")):
                     width = dtype.itemsize
-                total += math.prod(part.get_shape()) * width
+                few = bytes_of(name, part.get_shape(), weights)
+                total += round(math.prod(part.get_shape()) * width if few is None else few)
     return total or None
 
 
@@ -49,17 +52,20 @@ def room() -> tuple[int, int] | None:
     return total, free
 
 
-def check_room(folder: Path, dtype: Any = "auto") -> str | None:
+def check_room(folder: Path, dtype: Any = "auto", weights: str = "saved") -> str | None:
     """Return a warning where a folder's weights are larger than the memory that is free.
 
     Raises `ConfigError` where they are larger than all there is.
     """
-    size, memory = size_of(folder, dtype), room()
+    size, memory = size_of(folder, dtype, weights), room()
     if size is None or memory is None:
         return None
     total, free = memory
     takes = f"{folder} takes {size / 1e9:,.1f} GB of memory"
-    less = "load it in bfloat16 (--dtype bfloat16), or ask a server that holds it (remote:URL)"
+    less = (
+        "load it in bfloat16 (--dtype bfloat16) or in fewer bits (--weights int8, --weights nf4),"
+        " or ask a server that holds it (remote:URL)"
+    )
     if size > total:
         raise ConfigError(f"{takes}, and this machine has {total / 1e9:,.1f}; {less}")
     if size > free:

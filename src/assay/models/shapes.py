@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from torch import nn
 from transformers import AutoConfig, PreTrainedConfig
 
 from assay.errors import ConfigError
 from assay.models.generic import classifier_of
 from assay.models.loading import fetch, load_config, quiet
+from assay.models.lowbit import WHOLE
 
 __all__ = ["SHAPES", "Counts", "config_of", "counts_of", "network_of"]
 
@@ -62,6 +64,10 @@ class Counts:
     """Parameters of a language model's own head, 0 where it is the table of tokens."""
     kept: int
     """Numbers that the cache of keys and values holds per token."""
+    matrices: int = 0
+    """Parameters of linear layers but heads: what can be quantised."""
+    matrix: int = 0
+    """Parameters of the largest of them."""
 
     @property
     def products(self) -> int:
@@ -107,6 +113,11 @@ def counts_of(config: Any) -> Counts:
     groups = int(getattr(text, "num_key_value_heads", None) or heads)
     width = int(getattr(text, "head_dim", None) or text.hidden_size // heads)
     layers = int(text.num_hidden_layers)
+    sizes = [
+        module.weight.numel()
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and name not in WHOLE
+    ]
     tied = bool(getattr(text, "tie_word_embeddings", False))
     return Counts(
         parameters=sum(p.numel() for p in network.parameters()),
@@ -116,4 +127,6 @@ def counts_of(config: Any) -> Counts:
         words=int(table.shape[0]),
         head=0 if tied else table.numel(),
         kept=2 * groups * width * layers,
+        matrices=sum(sizes),
+        matrix=max(sizes, default=0),
     )

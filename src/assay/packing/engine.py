@@ -1,7 +1,7 @@
 """Choose how a model computes shared prefixes, and never take a fast path on trust.
 
-* packed: for the model types in `PACKED`, with SDPA; on CUDA in bf16 or fp16, and without a sliding
-window;
+* packed: for the model types in `PACKED`, with SDPA. Its attention is a kernel a node (cascade), or
+one launch (varlen, flex) on CUDA, where what passes the trial and is fastest there is taken;
 * expand: for any model with a key-value cache, unless gradient checkpointing drops it;
 * plain: for every other, and while dropout is on, for a shared prompt would share its noise.
 
@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from assay.packing import expand, packed, plain, rotary, trial
+from assay.packing import costs, expand, packed, plain, rotary, trial
+from assay.packing.packed import Attention
 from assay.packing.tree import Tree, grow
 
 __all__ = ["PACKED", "Engine", "engine_of", "hidden", "pin"]
@@ -52,9 +53,8 @@ PACKED = {
 NOISE = ("dropout", "pdrop", "layerdrop", "jitter")
 """Words in the names of settings that make a model random."""
 
-PIECE = {"cpu": 4e6, "cuda": 4e9}
-"""What one call of the attention costs a layer, in floating-point operations that could be done
-meanwhile."""
+LAUNCHES = 2
+"""Calls that attention of one launch is counted as: it and what tells it who sees whom."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,11 @@ class Engine:
     """Why not a faster one; empty for the fastest."""
     token_cost: float
     """Floating-point operations of one layer for one token."""
-    piece_cost: float = PIECE["cpu"]
+    piece_cost: float = costs.CALL["cpu"]
+    """What one call of the attention costs a layer, in floating-point operations that could be done
+    meanwhile (`costs`)."""
+    attention: Attention = "cascade"
+    """That of the packed path."""
 
     def tree(self, ids: Sequence[Any]) -> Tree | None:
         """The tree of some sequences; None where padded batches are faster."""
@@ -79,7 +83,8 @@ class Engine:
     def may_pay(self, lengths: Sequence[int]) -> bool:
         """Return whether sequences are so long, and the model so large, that leaving one out is
         worth a call."""
-        enough = len(lengths) * self.piece_cost <= sum(lengths) * self.token_cost
+        calls = len(lengths) if self.attention == "cascade" else min(len(lengths), LAUNCHES)
+        enough = calls * self.piece_cost <= sum(lengths) * self.token_cost
         return self.path != "plain" and len(lengths) > 0 and enough
 
     def worth(self, tree: Tree) -> bool:
@@ -88,7 +93,8 @@ class Engine:
         saved = len(tree.lengths) * max(tree.lengths) - len(tree.ids_T)
         inner = sum(node.stop > node.end for node in tree.nodes)
         if self.path == "packed":
-            return saved * self.token_cost > (len(tree.nodes) + inner) * self.piece_cost
+            calls = len(tree.nodes) + inner if self.attention == "cascade" else LAUNCHES
+            return saved * self.token_cost > calls * self.piece_cost
         # A prompt run alone and a cache copied cost more than a call.
         return (
             self.path == "expand"
@@ -136,31 +142,92 @@ def hidden(backbone: nn.Module, tree: Tree, engine: Engine, *, micro_tokens: int
     """
     if engine.path == "packed":
         packed.attach(backbone)
-    run = {"packed": packed.forward, "expand": expand.forward, "plain": plain.forward}[engine.path]
+        return packed.forward(backbone, tree, micro_tokens=micro_tokens, attention=engine.attention)
+    run = expand.forward if engine.path == "expand" else plain.forward
     return run(backbone, tree, micro_tokens=micro_tokens)
 
 
 def _choose(backbone: nn.Module) -> Engine:
-    device, name = next(backbone.parameters()).device.type, type(backbone).__name__
-    engine = Engine("plain", "", _token_cost(backbone), PIECE.get(device, PIECE["cuda"]))
+    name, cost = type(backbone).__name__, _token_cost(backbone)
+    engine = Engine("plain", "", cost, costs.call_cost(backbone, cost))
     reasons: list[str] = []
     why = _unshareable(backbone)
-    paths: dict[Path, str | None] = {
-        "packed": why or _unpackable(backbone),
-        "expand": why or _unexpandable(backbone),
-    }
-    for path, reason in paths.items():
+    for path in ("packed", "expand"):
         found = replace(engine, path=path, reason="; ".join(reasons))
-        reason = reason or trial.fault(partial(hidden, engine=found), backbone)
-        if reason is None:
+        if path == "packed":
+            served, reason = (None, why) if why else _packed(backbone, found)
+        else:
+            reason = why or _unexpandable(backbone)
+            reason = reason or trial.fault(partial(hidden, engine=found), backbone)
+            served = found
+        if reason is None and served is not None:
             if reasons:
                 log.info("%s: shared prefixes by the %s path: %s", name, path, found.reason)
-            return found
-        if path == "packed":
-            packed.detach(backbone)
+            return served
         reasons.append(f"not {path}: {reason}")
     log.warning("%s: prompts are recomputed for every response: %s", name, "; ".join(reasons))
     return replace(engine, reason="; ".join(reasons))
+
+
+def _packed(backbone: nn.Module, engine: Engine) -> tuple[Engine | None, str | None]:
+    """The packed engine with the fastest attention that passes the trial, or why none does."""
+    if reason := _unpackable(backbone):
+        return None, reason
+    passed: list[Engine] = []
+    reasons: list[str] = []
+    for attention in _attentions(backbone):
+        found = replace(engine, attention=attention)
+        # Blocks that are seen whole come with rows of several blocks only.
+        fault = trial.fault(partial(hidden, engine=found), backbone, blocks=attention == "flex")
+        if fault is None:
+            passed.append(found)
+        else:
+            reasons.append(fault if attention == "cascade" else f"{attention}: {fault}")
+    if not passed:
+        packed.detach(backbone)
+        return None, "; ".join(reasons) or "no attention for this device and precision"
+    if reasons:
+        log.info("%s: attention by %s: %s", type(backbone).__name__, passed[0].attention, reasons)
+    return (passed[0] if len(passed) == 1 else _fastest(backbone, passed)), None
+
+
+def _attentions(backbone: nn.Module) -> list[Attention]:
+    """What may compute a row's attention on a model's device, in its precision."""
+    first, windowed = next(backbone.parameters()), getattr(backbone.config, "sliding_window", None)
+    if not first.is_cuda:
+        return ["cascade"]
+    # FlexAttention takes every precision, and so weights in fp32 that autocast runs in bf16.
+    found: list[Attention] = ["flex"]
+    if first.dtype in (torch.bfloat16, torch.float16):
+        found = ["varlen", *found] if windowed else ["cascade", "varlen", *found]
+    return found
+
+
+def _fastest(backbone: nn.Module, engines: Sequence[Engine]) -> Engine:
+    """The engine that runs 16 responses to a prompt in least time, measured once a machine and
+    model's shape."""
+    config: Any = backbone.config
+    first = next(backbone.parameters())
+    most = min(640, int(getattr(config, "max_position_embeddings", None) or 640))
+    rng = np.random.default_rng(0)
+    prompt = rng.integers(0, config.vocab_size, most * 4 // 5)
+    rows = [rng.integers(0, config.vocab_size, most // 5) for _ in range(16)]
+    tree = grow([np.concatenate([prompt, row]) for row in rows])
+
+    @torch.no_grad()
+    def measured() -> str:
+        seconds = {
+            e.attention: costs.seconds_of(partial(hidden, backbone, tree, e), first.device)
+            for e in engines
+        }
+        log.info("seconds of 16 responses by each attention: %s", seconds)
+        return min(seconds, key=lambda name: seconds[name])
+
+    tried = "+".join(e.attention for e in engines)
+    size = sum(p.numel() for p in backbone.parameters())
+    what = "attention", tried, config.model_type, first.device.type, first.dtype, size
+    best = costs.remembered("|".join(map(str, what)), measured)
+    return next((e for e in engines if e.attention == best), engines[0])
 
 
 def _unshareable(backbone: nn.Module) -> str | None:
@@ -201,11 +268,6 @@ def _unpackable(backbone: nn.Module) -> str | None:
         return f"{config.model_type} is not among the architectures tried"
     if config._attn_implementation not in ("sdpa", packed.NAME):
         return f"attention is {config._attn_implementation}, not sdpa"
-    first = next(backbone.parameters())
-    if first.is_cuda and first.dtype not in (torch.bfloat16, torch.float16):
-        return f"no flash attention on CUDA in {first.dtype}"
-    if first.is_cuda and getattr(config, "sliding_window", None):
-        return "a sliding window on CUDA"
     return None
 
 
@@ -221,8 +283,20 @@ def _checkpointed(backbone: nn.Module) -> bool:
 
 
 def _token_cost(backbone: nn.Module) -> float:
-    """Two operations a parameter of an average layer, embeddings left out."""
+    """Two operations a parameter of an average layer that a token meets: embeddings left out, and
+    of a mixture's experts those that it goes to."""
     tables = [module for module in backbone.modules() if isinstance(module, nn.Embedding)]
-    embeddings = sum(table.weight.numel() for table in tables)
-    layers = int(getattr(backbone.config, "num_hidden_layers", 1))
-    return 2 * (sum(p.numel() for p in backbone.parameters()) - embeddings) / max(1, layers)
+    met = -float(sum(table.weight.numel() for table in tables))
+    share = _share_of_experts(backbone.config)
+    for name, p in backbone.named_parameters():
+        met += p.numel() * (share if ".experts." in name else 1.0)
+    return 2 * met / max(1, int(getattr(backbone.config, "num_hidden_layers", 1)))
+
+
+def _share_of_experts(config: Any) -> float:
+    """How many of a mixture's experts a token goes to, over how many there are."""
+    names = ("num_experts", "n_routed_experts", "num_local_experts")
+    counts = [getattr(config, name, None) for name in names]
+    every = next((count for count in counts if isinstance(count, int) and count > 0), 1)
+    chosen = getattr(config, "num_experts_per_tok", None) or every
+    return min(1.0, chosen / every)

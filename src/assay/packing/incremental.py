@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from assay.packing import packed
 from assay.packing.attention import Piece, pieces_of
-from assay.packing.packed import Keys
+from assay.packing.packed import Attention, Keys
 from assay.packing.tree import Tree, grow
 
 __all__ = ["Memory", "fingerprint"]
@@ -66,12 +66,18 @@ class Memory:
 
     @torch.inference_mode()
     def hidden(
-        self, backbone: nn.Module, sequences: Sequence[Ints], keep: Sequence[int] | None = None
+        self,
+        backbone: nn.Module,
+        sequences: Sequence[Ints],
+        keep: Sequence[int] | None = None,
+        *,
+        attention: Attention = "cascade",
     ) -> list[Tensor]:
         """(L, D) last hidden states of every sequence, whole; only tokens that are not known are
         run.
 
-        keep: how many of each sequence's first tokens to keep; None keeps them all.
+        keep: how many of each sequence's first tokens to keep; None keeps them all. attention: that
+        of the model's engine.
         """
         if (model := fingerprint(backbone)) != self._model:
             self._known, self._model = [], model
@@ -88,11 +94,20 @@ class Memory:
             used[id(block)] = max(count, used.get(id(block), 0))
         self.spared += sum(used.values())
         if places:
-            branches = list(places.values())
+            # Those behind one block stand side by side, as its keys' queries must.
+            rank: dict[int, int] = {}
+            for block, _ in chain.from_iterable(paths):
+                rank.setdefault(id(block), len(rank))
+
+            def order(members: list[int]) -> list[tuple[int, int]]:
+                return [(rank[id(block)], n) for block, n in paths[members[0]]]
+
+            branches = sorted(places.values(), key=order)
             trees = [grow([sequences[i][depths[i] :] for i in members]) for members in branches]
             starts = [paths[members[0]] for members in branches]
             self.ran += sum(len(tree.ids_T) for tree in trees)
-            for members, new in zip(branches, _run(backbone, trees, starts), strict=True):
+            ran = _run(backbone, trees, starts, attention)
+            for members, new in zip(branches, ran, strict=True):
                 for i, path in zip(members, new, strict=True):
                     paths[i] += path
         found = [_Known(ids, path) for ids, path in zip(sequences, paths, strict=True)]
@@ -183,7 +198,9 @@ def fingerprint(model: nn.Module) -> tuple[Any, ...]:
     return (*where, *adapters, *switches, sample)
 
 
-def _run(backbone: nn.Module, trees: Sequence[Tree], starts: Sequence[Path]) -> list[list[Path]]:
+def _run(
+    backbone: nn.Module, trees: Sequence[Tree], starts: Sequence[Path], attention: Attention
+) -> list[list[Path]]:
     """Run the trees' tokens in one row, each after its known path; for each tree its sequences' new
     blocks."""
     device = next(backbone.parameters()).device
@@ -210,6 +227,7 @@ def _run(backbone: nn.Module, trees: Sequence[Tree], starts: Sequence[Path]) -> 
         pieces,
         past=Keys.join([block.keys for block in known]) if known else None,
         keep=torch.arange(row, device=device),
+        attention=attention,
     )
     assert keys is not None
     found: list[list[Path]] = []

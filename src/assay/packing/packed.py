@@ -9,20 +9,26 @@ parts, and a search pays for its new tokens only.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from assay.errors import BackendError
-from assay.packing.attention import Piece, Seen, attend, pieces_of, within
+from assay.packing import flex, varlen
+from assay.packing.attention import Piece, attend, pieces_of, within
+from assay.packing.device import to_device
 from assay.packing.tree import Node, Tree
 
-__all__ = ["NAME", "Keys", "attach", "detach", "forward", "run"]
+__all__ = ["NAME", "Attention", "Keys", "attach", "detach", "forward", "run"]
+
+Attention = Literal["cascade", "varlen", "flex"]
+"""How the pieces of a row are computed: a kernel each (`attention`), or all in one launch."""
 
 NAME = "assay_tree"
 """The attention's name in transformers."""
@@ -53,23 +59,37 @@ class Keys:
 
 @dataclass
 class _Row:
-    """What the attention of every layer needs to know."""
+    """What the attention of every layer needs to know of T queries and U keys."""
 
+    attention: Attention
     pieces: Sequence[Piece]
     queries: Tensor
     keys: Tensor
     past: Keys | None
     keep: Tensor | None
+    unseen: int = 0
+    """Keys after the row's own that nobody sees."""
+    plan: Any = None
+    """What is the same for all windows: the ranges of FlexAttention, or the paths of varlen."""
     kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     layers: set[int] = field(default_factory=set)
     """Layers that took the row for one."""
-    seen: dict[int | None, list[Seen]] = field(default_factory=dict)
+    seen: dict[int | None, Any] = field(default_factory=dict)
+    """Who sees whom in layers with a window, as this attention takes it."""
 
-    def within(self, window: int | None, dtype: torch.dtype) -> list[Seen]:
-        """The pieces as layers with this window see them."""
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, window: int | None, scale: float
+    ) -> Tensor:
+        """(H, T, D) attention of a layer whose queries see less than `window` positions back."""
+        if self.attention == "varlen":
+            return varlen.attend(query, key, value, self.plan, window, scale=scale)
+        if self.attention == "flex":
+            if window not in self.seen:
+                self.seen[window] = flex.mask_of(self.plan, self.queries, self.keys, window)
+            return flex.attend(query, key, value, self.seen[window], scale=scale)
         if window not in self.seen:
-            self.seen[window] = within(self.pieces, window, self.queries, self.keys, dtype)
-        return self.seen[window]
+            self.seen[window] = within(self.pieces, window, self.queries, self.keys, query.dtype)
+        return attend(query, key, value, self.seen[window], scale=scale)
 
 
 def attach(backbone: nn.Module) -> None:
@@ -83,16 +103,23 @@ def detach(backbone: nn.Module) -> None:
         backbone.config._attn_implementation = "sdpa"  # type: ignore[union-attr]
 
 
-def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int | None = None) -> Tensor:
+def forward(
+    backbone: nn.Module,
+    tree: Tree,
+    *,
+    micro_tokens: int | None = None,
+    attention: Attention = "cascade",
+) -> Tensor:
     """(T, D) last hidden states of a tree's tokens.
 
     Without gradients a tree of more than `micro_tokens` tokens goes in parts, each run against the
     keys of its ancestors in the parts before: nothing is computed twice.
     """
     device = next(backbone.parameters()).device
-    ids, depths = (torch.from_numpy(x).long().to(device) for x in (tree.ids_T, tree.depths_T))
+    both = np.stack([tree.ids_T, tree.depths_T]).astype(np.int64)
+    ids, depths = to_device(both, device).unbind()
     if micro_tokens is None or len(ids) <= micro_tokens or torch.is_grad_enabled():
-        return run(backbone, ids, depths, pieces_of(tree))[0]
+        return run(backbone, ids, depths, pieces_of(tree), attention=attention)[0]
     hidden: list[Tensor] = []
     past, before = None, list[Node]()
     for nodes in _parts(tree.nodes, micro_tokens):
@@ -103,7 +130,15 @@ def forward(backbone: nn.Module, tree: Tree, *, micro_tokens: int | None = None)
             or [ids[:0]]
         )
         pieces = _pieces(nodes, before, first, last)
-        out, kept = run(backbone, ids[first:last], depths[first:last], pieces, past=past, keep=keep)
+        out, kept = run(
+            backbone,
+            ids[first:last],
+            depths[first:last],
+            pieces,
+            past=past,
+            keep=keep,
+            attention=attention,
+        )
         hidden.append(out)
         still = [n.stop > last for n in before]
         past, before = (
@@ -158,16 +193,16 @@ def run(
     *,
     past: Keys | None = None,
     keep: Tensor | None = None,
+    attention: Attention = "cascade",
 ) -> tuple[Tensor, Keys | None]:
     """(T, D) last hidden states, and the keys and values of the tokens at `keep`.
 
     The pieces' keys count from the first token of `past`, and the row's own tokens come after it.
     """
-    keys = depths_T if past is None else torch.cat([past.depths_U, depths_T])
-    row = _Row(pieces, depths_T, keys, past, keep)
+    row = _row(attention, pieces, depths_T, past, keep)
     out = backbone(
-        input_ids=ids_T[None],
-        position_ids=depths_T[None],
+        input_ids=pad(ids_T, (0, len(row.queries) - len(ids_T)))[None],
+        position_ids=row.queries[None],
         # Four dimensions tell transformers that the mask is made; nothing reads it.
         attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids_T.device),
         use_cache=False,
@@ -178,10 +213,43 @@ def run(
             f"{len(row.layers)} of {type(backbone).__name__}'s layers took a packed row for one,"
             " and the others saw plain tokens; its attention was changed while it ran"
         )
-    hidden: Tensor = out.last_hidden_state[0]
+    hidden: Tensor = out.last_hidden_state[0, : len(ids_T)]
     if keep is None:
         return hidden, None
     return hidden, Keys(tuple(row.kept[i] for i in sorted(row.kept)), depths_T[keep])
+
+
+def _row(
+    attention: Attention,
+    pieces: Sequence[Piece],
+    depths_T: Tensor,
+    past: Keys | None,
+    keep: Tensor | None,
+) -> _Row:
+    """What is told to every layer, on the device; for FlexAttention padded to one of few lengths.
+
+    Only the tree's own integers go there, once and without waiting for it.
+    """
+    keys = depths_T if past is None else torch.cat([past.depths_U, depths_T])
+    if attention == "varlen":
+        paths = varlen.paths_of(pieces, depths_T.device)
+        return _Row(attention, pieces, depths_T, keys, past, keep, plan=paths)
+    if attention == "cascade":
+        return _Row(attention, pieces, depths_T, keys, past, keep)
+    size = flex.bucket(len(depths_T))
+    padding = size - len(depths_T)
+    unseen = flex.bucket(len(keys) + padding) - len(keys) - padding
+    found = flex.ranges(pieces, len(depths_T), len(keys), padding, unseen)
+    return _Row(
+        attention,
+        pieces,
+        pad(depths_T, (0, padding)),
+        pad(keys, (0, padding + unseen)),
+        past,
+        keep,
+        unseen,
+        to_device(found, depths_T.device),
+    )
 
 
 def _attention(
@@ -209,16 +277,17 @@ def _attention(
         row.kept[index] = key_K_T_D[:, row.keep], value_K_T_D[:, row.keep]
     if row.past is not None:
         before = row.past.layers[index]
+        none = key.new_zeros(len(key_K_T_D), row.unseen, key.shape[-1])
         key_K_T_D, value_K_T_D = (
-            torch.cat(x, 1) for x in zip(before, (key_K_T_D, value_K_T_D), strict=True)
+            torch.cat([*x, none], 1) for x in zip(before, (key_K_T_D, value_K_T_D), strict=True)
         )
     scale = settings.get("scaling")
-    out_H_T_D = attend(
+    out_H_T_D = row.attend(
         query_H_T_D,
         key_K_T_D,
         value_K_T_D,
-        row.within(settings.get("sliding_window"), query.dtype),
-        scale=query.shape[-1] ** -0.5 if scale is None else scale,
+        settings.get("sliding_window"),
+        query.shape[-1] ** -0.5 if scale is None else scale,
     )
     return out_H_T_D.transpose(0, 1)[None], None
 

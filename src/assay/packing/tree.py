@@ -81,8 +81,10 @@ class Tree:
 
 def grow(sequences: Sequence[Ints], *, least: int = LEAST) -> Tree:
     """The tree of some sequences, none of them empty; `least` of 1 shares all there is."""
-    order = sorted(range(len(sequences)), key=lambda i: tuple(sequences[i].tolist()))
-    ordered = [np.asarray(sequences[i]) for i in order]
+    rows = [np.asarray(row) for row in sequences]
+    # Big-endian bytes sort as the ids do.
+    order = sorted(range(len(rows)), key=lambda i: rows[i].astype(">u4").tobytes())
+    ordered = [rows[i] for i in order]
     # shared_by[i]: how many tokens sequences i and i + 1 begin with.
     shared_by = [common(a, b) for a, b in pairwise(ordered)]
     ids: list[Ints] = []

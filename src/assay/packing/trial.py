@@ -2,7 +2,7 @@
 plain batches."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 2e-2, torc
 every precision."""
 GRADIENTS = TOLERANCE | {torch.float32: 1e-3}
 """The same of gradients, whose sums are longer."""
+LONG = 400
+"""Tokens of a prompt by which some blocks of 128 are seen whole, some in part and some not."""
 MATRICES = 8
 """Weights whose gradients are compared: of fresh adapters only every other one's is not zero."""
 
@@ -31,10 +33,11 @@ class Path(Protocol):
         ...
 
 
-def fault(path: Path, backbone: nn.Module) -> str | None:
+def fault(path: Path, backbone: nn.Module, *, blocks: bool = False) -> str | None:
     """Return what is wrong with a path for a model as it stands; None when nothing is. Gradients
     only where it trains.
 
+    blocks: the first group is of several hundred tokens, for an attention that goes by blocks.
     Raises the error where memory runs out: that says nothing of the path.
     """
     first = next(backbone.parameters())
@@ -43,10 +46,10 @@ def fault(path: Path, backbone: nn.Module) -> str | None:
         torch.random.fork_rng(devices=[first.device] if first.is_cuda else []),
         torch.autocast(first.device.type, enabled=False),
     ):
-        return _fault(path, backbone, first)
+        return _fault(path, backbone, first, blocks)
 
 
-def _fault(path: Path, backbone: nn.Module, first: Tensor) -> str | None:
+def _fault(path: Path, backbone: nn.Module, first: Tensor, blocks: bool) -> str | None:
     rng = np.random.default_rng(0)
     vocabulary = int(backbone.config.vocab_size)  # type: ignore[union-attr,arg-type]
     trained = (
@@ -55,8 +58,12 @@ def _fault(path: Path, backbone: nn.Module, first: Tensor) -> str | None:
         else []
     )
     weights = trained[:MATRICES]
-    for _ in range(3):
+    for i in range(3):
         prompt = rng.integers(0, vocabulary, rng.integers(5, 20))
+        if blocks and i == 0:
+            config: Any = backbone.config
+            positions = int(getattr(config, "max_position_embeddings", None) or LONG + 40)
+            prompt = rng.integers(0, vocabulary, min(LONG, positions - 40))
         branch = np.concatenate([prompt, rng.integers(0, vocabulary, 6)])
         starts = zip((branch, branch, prompt, prompt), rng.integers(1, 12, 4), strict=True)
         rows = [np.concatenate([start, rng.integers(0, vocabulary, n)]) for start, n in starts]

@@ -1,13 +1,12 @@
 """Checkpoints of a run: written whole or not at all, and refused by a run that differs."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint as of_content
@@ -18,12 +17,15 @@ from assay.rl.scoring import Part
 from assay.rl.settings import Settings
 from assay.rl.trajectories import Game
 from assay.rl.transforms import Statistics
+from assay.training import parts as in_parts
 from assay.training import resume
+from assay.training.sharding import gathered, like
 from assay.types import Prompt
 
 __all__ = ["State", "fingerprints", "keep_best", "load", "put", "read_best", "save"]
 
 
+STATE: Final = "state.pt"
 ADDED: Final = frozenset(
     {"combine", "spread_floor", "shrinkage", "missing", "must_pass", "factor", "each_part"}
 )
@@ -62,12 +64,12 @@ def fingerprints(
     prime: ImplicitProcess | None,
     *,
     game: Game | None = None,
-    resume: bool = True,
+    unknown: str | None = None,
 ) -> dict[str, str]:
     """Fingerprint everything that decides a run, by name.
 
-    Raises `ConfigError` for a scorer that cannot be told from another, where the run is to be
-    resumed; where it is not, such a scorer gets a name that no other run has.
+    unknown: name of a scorer that cannot be told from another, which no other run has. Raises
+    `ConfigError` for such a scorer where there is none, as the run is to be resumed.
     """
     encoder = policy.generator.encoder
     reference = policy.reference.model
@@ -91,10 +93,10 @@ def fingerprints(
         "settings": _settings_of(settings),
         "reward": [
             placed,
-            {name: _of_scorer(name, scorer, resume) for name, scorer in scorers.items()},
+            {name: _of_scorer(name, scorer, unknown) for name, scorer in scorers.items()},
         ],
         "gold scorers": [
-            (name, _of_scorer(name, scorer, resume)) for name, scorer in golds.items()
+            (name, _of_scorer(name, scorer, unknown)) for name, scorer in golds.items()
         ],
         "policy": [policy.model, policy.critic],
         "reference policy": None if reference is policy.model else reference,
@@ -107,7 +109,7 @@ def fingerprints(
         "held-out prompts": [prompt.model_dump_json() for prompt in held_out],
     }
     if game is not None:
-        content["environment"] = [_of_game(game, resume), game.turns]
+        content["environment"] = [_of_game(game, unknown), game.turns]
     return {name: of_content(thing) for name, thing in content.items()}
 
 
@@ -120,12 +122,12 @@ def _settings_of(thing: Settings | Part) -> dict[str, Any]:
     }
 
 
-def _of_scorer(name: str, scorer: object, resume: bool, kind: str = "scorer") -> str:
+def _of_scorer(name: str, scorer: object, unknown: str | None, kind: str = "scorer") -> str:
     try:
         return of_content(scorer)
     except ConfigError as error:
-        if not resume:
-            return f"unknown {uuid.uuid4()}"
+        if unknown is not None:
+            return unknown
         raise ConfigError(
             f"{kind} {name!r} cannot be told from another one, so an interrupted run could be"
             f" resumed with another {'reward' if kind == 'scorer' else kind}: {error}. Give the"
@@ -135,9 +137,9 @@ def _of_scorer(name: str, scorer: object, resume: bool, kind: str = "scorer") ->
         ) from error
 
 
-def _of_game(game: Game, resume: bool) -> str:
+def _of_game(game: Game, unknown: str | None) -> str:
     name = type(game.environment).__name__
-    return _of_scorer(name, game.environment, resume, kind="environment")
+    return _of_scorer(name, game.environment, unknown, kind="environment")
 
 
 def save(
@@ -149,14 +151,19 @@ def save(
     of: Mapping[str, str],
 ) -> None:
     """Write a checkpoint in place of the last one."""
-    body = {
-        "state": asdict(state),
-        "parameters": dict(policy.parameters()),
-        "optimiser": optimiser.state_dict(),
-        "prime": None if prime is None else prime.state(),
-        "fingerprint": dict(of),
-    }
-    resume.write(folder / "state.pt", body)
+    body: dict[str, Any] = {"state": asdict(state), "fingerprint": dict(of)}
+    if policy.world.size > 1:
+        trained, optimisers = _trained(policy, optimiser, prime)
+        in_parts.save(folder, body, trained, optimisers, policy.world)
+        if not policy.world.leader:
+            return
+        (folder / STATE).unlink(missing_ok=True)
+    else:
+        body["parameters"] = dict(policy.parameters())
+        body["optimiser"] = optimiser.state_dict()
+        body["prime"] = None if prime is None else prime.state()
+        resume.write(folder / STATE, body)
+        in_parts.remove(folder)
     for path in folder.glob("best-*.pt"):
         if state.best is None or path.name != f"best-{state.best[0]}.pt":
             path.unlink()
@@ -170,12 +177,17 @@ def load(
     of: Mapping[str, str],
 ) -> State:
     """Put the checkpoint back. Raises `ConfigError` where it is of another run."""
-    body = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-    resume.check(body["fingerprint"], of, folder)
-    put(policy, body["parameters"])
-    optimiser.load_state_dict(body["optimiser"])
-    if prime is not None:
-        prime.restore(body["prime"])
+    if (last := in_parts.last(folder)) is not None:
+        body = in_parts.body_of(last)
+        resume.check(body["fingerprint"], of, folder)
+        in_parts.load(last, *_trained(policy, optimiser, prime))
+    else:
+        body = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        resume.check(body["fingerprint"], of, folder)
+        put(policy, body["parameters"])
+        in_parts.put_whole(optimiser, body["optimiser"])
+        if prime is not None:
+            prime.restore(body["prime"])
     kept = body["state"]
     kept["statistics"] = {name: _statistics(s) for name, s in kept["statistics"].items()}
     if "told" in kept:  # the name of `warnings` in earlier checkpoints
@@ -184,10 +196,24 @@ def load(
     return State(**kept)
 
 
+def _trained(
+    policy: Policy, optimiser: torch.optim.Optimizer, prime: ImplicitProcess | None
+) -> tuple[dict[str, nn.Parameter], list[torch.optim.Optimizer]]:
+    """All that learns, by name, and its optimisers; the value head has none."""
+    if prime is None:
+        return policy.parameters(), [optimiser]
+    learned = {f"prime.{name}": p for name, p in prime.parameters().items()}
+    return policy.parameters() | learned, [optimiser, prime.optimiser]
+
+
 def keep_best(folder: Path, step: int, policy: Policy) -> None:
     """Keep the present weights as those of an evaluation; older ones go when the next checkpoint
     no longer needs them."""
-    resume.write(folder / f"best-{step}.pt", policy.parameters())
+    values: Mapping[str, Tensor] = policy.parameters()
+    if policy.world.size > 1:
+        values = {**values, **gathered(policy.model, policy.world)}
+    if policy.world.leader:
+        resume.write(folder / f"best-{step}.pt", values)
 
 
 def read_best(folder: Path, step: int) -> dict[str, Tensor]:
@@ -202,7 +228,7 @@ def put(policy: Policy, values: Mapping[str, Tensor]) -> None:
     """Give the policy other weights."""
     with torch.no_grad():
         for name, parameter in policy.parameters().items():
-            parameter.copy_(values[name])
+            parameter.copy_(like(parameter, values[name]))
 
 
 def _statistics(kept: Mapping[str, Any]) -> Statistics:

@@ -15,8 +15,9 @@ from assay.rl.kl import chi_squared
 from assay.rl.policy import Policy
 from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout
-from assay.rl.scoring import Rewards, ask
+from assay.rl.scoring import Rewards
 from assay.rl.settings import Settings
+from assay.rl.spread import asked
 from assay.rl.update import read_tokens
 from assay.runs.evaluations import EvalPoint, Spread
 from assay.stats import Estimate, mean, proportion
@@ -67,7 +68,7 @@ def evaluate(
     read, mask_B_T = read_tokens(policy, rollout, settings), rollout.mask_B_T
     prompt_B, total_B = rollout.group_B, rewards.total_B
     scores = {
-        name: ask(gold, name, rollout.groups, settings.score_timeout)
+        name: asked(policy.world, gold, name, rollout.groups, settings.score_timeout)
         for name, gold in golds.items()
     }
     golds_B = {

@@ -2,10 +2,15 @@
 
     rollout -> scoring (rewards, transforms) -> advantages -> objectives + kl -> AdamW
 
-It runs on one device and is correct before it is big. A step is a function of the settings, the
+It is correct before it is big. A step is a function of the settings, the
 prompts and its number, so that a run that was killed resumes as if it had not been, bit for bit on
 one CPU with a given number of threads. Scores of the gold scorers never reach the policy. Left out:
-more than one process, sampling ahead.
+sampling ahead.
+
+Several processes (`training.parallel`) hold policy, reference and optimiser in parts. Each writes,
+scores and reads the responses to its own prompts, whose numbers are those that one process would
+give them; all that is computed of a whole round (transforms, advantages, figures, alarms) every
+process computes of everybody's responses, alike. So a run is that of one process, up to rounding.
 
 A run's folder holds `metrics.jsonl` (a row per step, evaluation and alarm), `samples.jsonl`
 (held-out responses at every evaluation), `policy/` (the trained policy, a stock checkpoint),
@@ -15,7 +20,9 @@ until it is finished, `checkpoint/`.
 
 import logging
 import shutil
+import sys
 import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +38,14 @@ from assay.rl.prime import ImplicitProcess
 from assay.rl.rounds import Job
 from assay.rl.scoring import Part
 from assay.rl.settings import PROCESS, Settings
-from assay.rl.trainer import train
+from assay.rl.spread import bring_home, check_groups, in_parts
+from assay.rl.trainer import memory_held, train
 from assay.rl.trajectories import Game
 from assay.rl.transforms import Overlong, order_fault, squash_warning
 from assay.runs.metrics import METRICS, read_rows
 from assay.runs.settings import dumps, write_atomic
 from assay.training import resume as resuming
+from assay.training.parallel import ALONE, World, check_same
 from assay.types import Prompt, Response
 
 __all__ = ["Optimised", "optimise"]
@@ -73,13 +82,15 @@ def optimise(
     game: Game | None = None,
     progress: bool = True,
     resume: bool = True,
+    world: World = ALONE,
 ) -> Optimised:
     """Train the policy in place against the sum of the parts, and save it to `out`.
 
     golds: scorers of held-out prompts that are never learned from; the first of them decides where
     the peak is. prime: an implicit process model that learns along, from the first part that pays
     whole responses. game: an environment that the policy's turns are answered by; what it writes is
-    read, and not learned from.
+    read, and not learned from. world: the processes that train together, each of which calls this
+    with the same, models whole on the CPU; it is the leader's policy that has learned in the end.
 
     A run that was killed resumes where it was, and a finished one is not run again (its policy is
     in `policy/`, the one that is given stays as it is), when `resume` is true and nothing has
@@ -96,34 +107,53 @@ def optimise(
             "PRIME learns from every token of a response, and an environment's are not the"
             " policy's; leave out one of them"
         )
+    check_groups(settings, world)
+    unknown = None if resume else world.told(f"unknown {uuid.uuid4()}")
     prints = checkpoint.fingerprints(
-        policy, prompts, parts, settings, held_out, golds, prime, game=game, resume=resume
+        policy, prompts, parts, settings, held_out, golds, prime, game=game, unknown=unknown
     )
-    if not resume:
+    check_same(world, prints, out)
+    if not resume and world.leader:
         (out / SUMMARY).unlink(missing_ok=True)
         shutil.rmtree(out / "checkpoint", ignore_errors=True)
-    job = Job(policy, prompts, parts, settings, out, held_out, golds, prime, prints, {}, game)
-    summary = resuming.finished(out / SUMMARY, prints)
+    summary = world.agreed(
+        lambda: resuming.finished(out / SUMMARY, prints) if world.leader else None
+    )[0]
     if summary is None:
-        if not (out / "checkpoint" / "state.pt").is_file():
-            _try_saving(policy, out)
-        state = train(job, progress)
-        policy.save(out / "policy")
-        if state.best is not None:
-            kept = {name: p.detach().clone() for name, p in policy.parameters().items()}
-            checkpoint.put(policy, checkpoint.read_best(out / "checkpoint", state.best[0]))
-            policy.save(out / "peak")
-            checkpoint.put(policy, kept)
+        world.agreed(lambda: _try_saving(policy, out) if world.leader else None)
+        memory, progress = memory_held(policy, prime, settings), progress and world.leader
+        if progress:
+            print(memory.said(), file=sys.stderr)
+        split = in_parts(policy, world)
+        if prime is not None:
+            prime.join(world)
+        job = Job(split, prompts, parts, settings, out, held_out, golds, prime, prints, {}, game)
+        state = train(job, memory, progress)
+        bring_home(policy, split)
+        if world.leader:
+            _publish(policy, state, out)
         summary = {
             "steps": state.step,
             "stopped": state.stopped,
             "peak": state.best[0] if state.best else None,
             "fingerprint": prints,
         }
-        write_atomic(out / SUMMARY, dumps(summary, indent=2) + "\n")
-        shutil.rmtree(out / "checkpoint", ignore_errors=True)
+        if world.leader:
+            write_atomic(out / SUMMARY, dumps(summary, indent=2) + "\n")
+            shutil.rmtree(out / "checkpoint", ignore_errors=True)
+        world.told(None)
     rows = tuple(read_rows(out / METRICS))
     return Optimised(rows=rows, **{k: summary[k] for k in ("steps", "stopped", "peak")})
+
+
+def _publish(policy: Policy, state: checkpoint.State, out: Path) -> None:
+    """Save the policy as it is, and as it was at the peak."""
+    policy.save(out / "policy")
+    if state.best is not None:
+        kept = {name: p.detach().clone() for name, p in policy.parameters().items()}
+        checkpoint.put(policy, checkpoint.read_best(out / "checkpoint", state.best[0]))
+        policy.save(out / "peak")
+        checkpoint.put(policy, kept)
 
 
 def _check(
@@ -222,7 +252,9 @@ def _check_lengths(policy: Policy, prompts: Sequence[Prompt], max_tokens: int) -
 
 
 def _try_saving(policy: Policy, out: Path) -> None:
-    """Save the policy once for trial: one that cannot be saved is not trained."""
+    """Save the policy once for trial, at the beginning: one that cannot be saved is not trained."""
+    if resuming.there(out / "checkpoint"):
+        return
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".trial.") as folder:
         try:

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from assay.models import lora
 from assay.models.layout import Layout
 from assay.models.log_probabilities import LogProbabilities, Reference, log_probabilities
 from assay.models.policy import save_policy
-from assay.protocols import Prefix, Sampling, Splitter
+from assay.protocols import Splitter
+from assay.training.parallel import ALONE, World
+from assay.training.sharding import whole
 
 __all__ = ["Policy"]
 
@@ -57,10 +60,12 @@ class Policy:
                 " give the folder of the merged model"
             )
         self.model, self.tokenizer, self.grammar = model.eval(), tokenizer, grammar
+        self.world: World = ALONE
+        """The processes on which the model lies in parts."""
         if adapters:
             torch.manual_seed(seed)
             lora.adapt(model, adapters, 2 * adapters)
-            self.reference = Reference(model, lambda: _adapters_off(model))
+            self.reference = Reference(model, partial(_adapters_off, model))
         else:
             self.reference = Reference(copy.deepcopy(model).requires_grad_(False))
             model.requires_grad_(True)
@@ -101,14 +106,16 @@ class Policy:
         limit = self.generator.encoder.layout.max_length
         return min(limit, of_model) if isinstance(of_model, int) and of_model > 0 else limit
 
-    def sample(self, prefixes: Sequence[Prefix], sampling: Sampling) -> list[list[Sample]]:
-        """Samples of the policy as it stands."""
-        return self.generator.sample(prefixes, sampling)
+    @contextmanager
+    def as_it_is(self) -> Iterator[HuggingFace]:
+        """Give the policy's generator, to be used while it lasts."""
+        with whole(self.model, self.world):
+            yield self.generator
 
     @contextmanager
     def as_it_was(self) -> Iterator[HuggingFace]:
         """Give the generator of the policy as it was, to be used while it lasts."""
-        with self.reference.inside():
+        with whole(self.reference.model, self.world), self.reference.inside():
             yield self._old
 
     def read(
@@ -122,6 +129,9 @@ class Policy:
     ) -> tuple[LogProbabilities, Tensor | None]:
         """Log-probabilities of samples under the policy, within its grammar, and the (B, T) values
         of the states their tokens were chosen in. Differentiable where gradients are on."""
+        if self.world.size > 1:
+            # All processes run the layers as often.
+            micro_tokens = 1 << 30
         sequences = [(*sample.prefix_ids, *sample.ids) for sample in samples]
         starts = [len(sample.prefix_ids) for sample in samples]
         result = log_probabilities(

@@ -9,15 +9,16 @@ from itertools import chain
 import numpy as np
 
 from assay.data.records import all_responses
-from assay.engines.hf import Sample
+from assay.engines.hf import HuggingFace, Sample
 from assay.protocols import Prefix, Sampling
 from assay.rl.advantages import Bools, Ints
 from assay.rl.policy import Policy
 from assay.rl.rewards import Array
 from assay.rl.trajectories import Game, play
-from assay.types import Group, Prompt, Response
+from assay.training.parallel import World, deal, spread
+from assay.types import Group, Prompt
 
-__all__ = ["Rollout", "portions", "prompt_order", "sample", "sample_reference"]
+__all__ = ["Rollout", "passes", "portions", "prompt_order", "sample", "sample_reference"]
 
 
 @dataclass(frozen=True)
@@ -99,14 +100,12 @@ class Rollout:
 def sample(
     policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, game: Game | None = None
 ) -> Rollout:
-    """`sampling.n` responses of the policy to each prompt; trajectories where there is a game."""
-    if game is None:
-        drawn = [
-            [(s, tuple(policy.generator.step_ends(s))) for s in samples]
-            for samples in policy.sample([Prefix(prompt) for prompt in prompts], sampling)
-        ]
-    else:
-        drawn = play(policy.generator, prompts, sampling, game)
+    """`sampling.n` responses of the policy to each prompt; trajectories where there is a game.
+
+    Of several processes each writes those of its prompts, and all have all.
+    """
+    with policy.as_it_is() as generator:
+        drawn = _drawn(generator, prompts, sampling, game, policy.world)
     groups = [
         Group(prompt=prompt, responses=tuple(s.response for s, _ in samples))
         for prompt, samples in zip(prompts, drawn, strict=True)
@@ -119,17 +118,52 @@ def sample_reference(
     policy: Policy, prompts: Sequence[Prompt], sampling: Sampling, game: Game | None = None
 ) -> list[Group]:
     """Responses of the policy as it was."""
-    drawn: list[list[Response]]
     with policy.as_it_was() as generator:
-        if game is None:
-            drawn = generator.generate([Prefix(prompt) for prompt in prompts], sampling)
-        else:
-            played = play(generator, prompts, sampling, game)
-            drawn = [[s.response for s, _ in samples] for samples in played]
+        drawn = _drawn(generator, prompts, sampling, game, policy.world)
     return [
-        Group(prompt=prompt, responses=tuple(own))
-        for prompt, own in zip(prompts, drawn, strict=True)
+        Group(prompt=prompt, responses=tuple(s.response for s, _ in samples))
+        for prompt, samples in zip(prompts, drawn, strict=True)
     ]
+
+
+def _drawn(
+    generator: HuggingFace,
+    prompts: Sequence[Prompt],
+    sampling: Sampling,
+    game: Game | None,
+    world: World,
+) -> list[list[tuple[Sample, tuple[int, ...]]]]:
+    """Samples of each prompt, with the last token of each step, whichever process wrote them."""
+
+    def write(own: Sequence[Prompt]) -> list[list[tuple[Sample, tuple[int, ...]]]]:
+        if game is not None:
+            return play(generator, own, sampling, game)
+        return [
+            [(s, tuple(generator.step_ends(s))) for s in samples]
+            for samples in generator.sample([Prefix(prompt) for prompt in own], sampling)
+        ]
+
+    # A prompt that comes again goes on with the numbers of its samples.
+    return spread(
+        world, prompts, lambda: generator.encode([Prefix(prompt) for prompt in prompts]), write
+    )
+
+
+def passes(
+    samples: Sequence[Sample], chosen: Ints, micro_tokens: int, world: World
+) -> tuple[list[list[int]], int]:
+    """The portions of the chosen samples that this process takes, and how many of them, the last
+    ones, are idle: all processes make as many passes.
+
+    Samples of one prompt stay on one process.
+    """
+    if world.size == 1:
+        return portions(samples, chosen, micro_tokens), 0
+    costs = [len(samples[i].prefix_ids) + len(samples[i].ids) for i in chosen]
+    own = deal(costs, [samples[i].prefix_ids for i in chosen], world.size)[world.rank]
+    return world.even(
+        portions(samples, chosen[own], micro_tokens), lambda: [int(chosen[int(np.argmin(costs))])]
+    )
 
 
 def portions(samples: Sequence[Sample], chosen: Ints, micro_tokens: int) -> list[list[int]]:

@@ -17,8 +17,9 @@ from assay.rl.policy import Policy
 from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout, prompt_order, sample, sample_reference
-from assay.rl.scoring import Part, Rewards, ask, collect_scores, differing, reward, whole_values
+from assay.rl.scoring import Part, Rewards, differing, reward, whole_values
 from assay.rl.settings import Settings
+from assay.rl.spread import asked
 from assay.rl.trajectories import Game
 from assay.types import Group, Prompt, Score, Unscored
 
@@ -100,7 +101,7 @@ def collect_round(job: Job, state: State) -> Round:
         state.position += wanted
         counts.asked += wanted
         fresh = sample(job.policy, chosen, _sampling(settings, state.step, attempt), job.game)
-        scores = collect_scores(parts, fresh.groups, settings.score_timeout)
+        scores = _scores_of(job, parts, fresh)
         rewards = rewards_of(job, state, fresh, scores)
         counts.add(rewards)
         if not settings.drop_equal:
@@ -136,7 +137,10 @@ def rewards_of(
     rollout: Rollout,
     scores: Mapping[str, Sequence[Score | Unscored]] | None = None,
 ) -> Rewards:
-    """Rewards of a rollout; the run's first scores decide the statistics of the transforms."""
+    """Rewards of a rollout; the run's first scores decide the statistics of the transforms.
+
+    scores: by part, where they are there already; None = ask for them.
+    """
     rewards = reward(
         job.parts,
         rollout.groups,
@@ -145,12 +149,23 @@ def rewards_of(
         statistics=state.statistics,
         references=lambda part, groups: _references(job, part, groups),
         timeout=job.settings.score_timeout,
-        given=scores,
+        given=_scores_of(job, job.parts, rollout) if scores is None else scores,
         missing=job.settings.missing,
     )
     state.statistics = dict(rewards.statistics)
     state.warnings |= {**rewards.warnings, **gate_warning(rewards)}
     return rewards
+
+
+def _scores_of(
+    job: Job, parts: Sequence[Part], rollout: Rollout
+) -> dict[str, list[Score | Unscored]]:
+    """Scores of all responses, by part."""
+    timeout = job.settings.score_timeout
+    return {
+        part.name: asked(job.policy.world, part.scorer, part.name, rollout.groups, timeout)
+        for part in parts
+    }
 
 
 def _at(part: Part, step: int) -> Part:
@@ -197,9 +212,10 @@ def _references(job: Job, part: Part, groups: Sequence[Group]) -> Array:
             temperature=settings.temperature,
             seed=settings.seed + 1,
         )
-        asked = sample_reference(job.policy, [*new.values()], sampling, job.game)
-        scores = iter(ask(part.scorer, part.name, asked, settings.score_timeout))
-        for key, group in zip(new, asked, strict=True):
+        drawn = sample_reference(job.policy, [*new.values()], sampling, job.game)
+        world, timeout = job.policy.world, settings.score_timeout
+        scores = iter(asked(world, part.scorer, part.name, drawn, timeout))
+        for key, group in zip(new, drawn, strict=True):
             row = [next(scores) for _ in group.responses]
             job.references[part.name, key] = whole_values(part, row, group.responses)
     values: list[Any] = []

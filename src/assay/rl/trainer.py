@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from assay.console.progress import progress as progress_bar
+from assay.errors import AssayError
 from assay.protocols import Sampling
 from assay.rl import checkpoint
 from assay.rl.alarms import alarms
@@ -20,10 +21,13 @@ from assay.rl.consistency import inconsistencies
 from assay.rl.evaluation import evaluate, gold_bound
 from assay.rl.kl import Controller
 from assay.rl.mixture import part_figures
+from assay.rl.policy import Policy
+from assay.rl.prime import ImplicitProcess
 from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout, sample
 from assay.rl.rounds import Job, Round, collect_round, rewards_of
 from assay.rl.scoring import Rewards
+from assay.rl.settings import Settings
 from assay.rl.update import (
     Reading,
     RoundBatch,
@@ -33,11 +37,13 @@ from assay.rl.update import (
     update,
 )
 from assay.runs.evaluations import EvalPoint, eval_points
-from assay.runs.metrics import METRICS, metrics_file, read_rows
+from assay.runs.metrics import METRICS, read_rows
+from assay.training import resume as resuming
 from assay.training.adamw import AdamW, Memory, memory_of
+from assay.training.optimization import leaders_file
 from assay.types import Score
 
-__all__ = ["Trainer", "train"]
+__all__ = ["Trainer", "memory_held", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +53,12 @@ Row = Mapping[str, Any]
 Write = Callable[[Row], int]
 
 
-def train(job: Job, progress: bool) -> State:
-    """Run all rounds from where the checkpoint left off."""
-    optimiser, memory = _optimiser(job, progress)
+def train(job: Job, memory: Memory, progress: bool) -> State:
+    """Run all rounds from where the checkpoint left off. memory: that all takes, for the first
+    row."""
+    optimiser, world = _optimiser(job), job.policy.world
     state, folder = State(beta=job.settings.kl), job.out / "checkpoint"
-    if (folder / "state.pt").is_file():
+    if resuming.there(folder):
         state = checkpoint.load(folder, job.policy, optimiser, job.prime, job.prints)
         if progress and state.step:
             print(f"resumed at step {state.step}", file=sys.stderr)
@@ -60,8 +67,8 @@ def train(job: Job, progress: bool) -> State:
     if state.metrics_bytes:
         rows += read_rows(path, state.metrics_bytes)
     with (
-        metrics_file(path, state.metrics_bytes) as write,
-        metrics_file(job.out / SAMPLES, state.samples_bytes) as write_sample,
+        leaders_file(path, state.metrics_bytes, world) as write,
+        leaders_file(job.out / SAMPLES, state.samples_bytes, world) as write_sample,
         progress_bar("rl", job.settings.steps, start=state.step, on=progress) as show,
     ):
         trainer = Trainer(job, state, optimiser, rows, write, write_sample)
@@ -114,10 +121,11 @@ class Trainer:
                 show(self.state.step, self.summary())
                 if self.state.step % self.job.settings.checkpoint_every == 0:
                     self.checkpoint()
-        except BaseException:
+        except BaseException as error:
             # A round is whole or is not: what a scorer's failure or Ctrl-C left half done is done
-            # again.
-            if self._whole and self.state.step:
+            # again. Of several processes all are here only where the failure was agreed on.
+            together = self.job.policy.world.size == 1 or isinstance(error, AssayError)
+            if self._whole and self.state.step and together:
                 for name in ("position", "statistics", "empty"):
                     setattr(self.state, name, getattr(self._undo, name))
                 self.checkpoint()
@@ -139,7 +147,7 @@ class Trainer:
         row = {"step": state.step, **figures, **data.figures}
         row["seconds"] = round(seconds, 3)
         row["tokens_per_second"] = round(tokens / seconds, 1)
-        row["memory_mb"] = _memory()
+        row["memory_mb"] = max(job.policy.world.everybodys(_memory()))
         self.note(row)
         self._raise_alarms()
         budget = job.settings.kl_budget
@@ -306,28 +314,25 @@ def _reward_figures(rollout: Rollout, rewards: Rewards) -> dict[str, Any]:
     }
 
 
-def _optimiser(job: Job, progress: bool) -> tuple[AdamW, Memory]:
-    """AdamW on the language model's parameters, and the memory that all takes. The value head
-    learns at a rate of its own (`update`)."""
-    policy, settings = job.policy, job.settings
-    trained = [*policy.network_parameters().values()]
-    optimiser = AdamW(
-        trained,
+def _optimiser(job: Job) -> AdamW:
+    """AdamW on the language model's parameters. The value head learns at a rate of its own
+    (`update`)."""
+    settings = job.settings
+    return AdamW(
+        [*job.policy.network_parameters().values()],
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
         bf16_update=settings.bf16_update,
         seed=settings.seed,
     )
-    models = [
-        policy.model,
-        policy.reference.model,
-        *([] if job.prime is None else [job.prime.model]),
-    ]
+
+
+def memory_held(policy: Policy, prime: ImplicitProcess | None, settings: Settings) -> Memory:
+    """Memory that a whole policy takes with all that trains beside it, before it lies in parts."""
+    models = [policy.model, policy.reference.model, *([] if prime is None else [prime.model])]
+    trained = [*policy.network_parameters().values()]
     held = [*trained, *(p for model in models for p in model.parameters())]
-    memory = memory_of({id(p): p for p in held}.values(), settings.bf16_update)
-    if progress:
-        print(memory.said(), file=sys.stderr)
-    return optimiser, memory
+    return memory_of({id(p): p for p in held}.values(), settings.bf16_update)
 
 
 def _memory() -> int:

@@ -11,6 +11,8 @@ the update reads the same.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,9 +27,10 @@ from assay.rl.kl import chi_squared, chi_squared_cost, estimate, in_loss
 from assay.rl.mixture import combined
 from assay.rl.policy import Policy
 from assay.rl.rewards import Array
-from assay.rl.rollout import Rollout, portions
+from assay.rl.rollout import Rollout, passes
 from assay.rl.scoring import Rewards
 from assay.rl.settings import PROCESS, Settings
+from assay.training.optimization import clip
 
 __all__ = [
     "Reading",
@@ -68,10 +71,10 @@ class RoundBatch:
 
 @dataclass(frozen=True)
 class _MicroLoss:
-    """Losses of one portion of a minibatch, ready for `backward`, and its figures."""
+    """Figures of one portion of a minibatch."""
 
-    loss: Tensor
-    value_loss: Tensor | None
+    loss: float
+    value_loss: float
     charge: float
     clipped: float
     reading: Reading | None
@@ -94,23 +97,27 @@ def _arrays(result: LogProbabilities, values: Tensor | None) -> Reading:
 
 def read_tokens(policy: Policy, rollout: Rollout, settings: Settings) -> Reading:
     """Read all tokens under the present policy and its reference, without gradients."""
-    parts = []
     everything = np.arange(len(rollout.samples))
+    parts, idle = passes(rollout.samples, everything, settings.micro_tokens, policy.world)
+
+    def of(part: Sequence[int]) -> Reading:
+        result, values = policy.read(
+            [rollout.samples[b] for b in part],
+            temperature=settings.temperature,
+            entropy=True,
+            micro_tokens=settings.micro_tokens,
+        )
+        return _arrays(result, values)
+
     with torch.no_grad():
-        for part in portions(rollout.samples, everything, settings.micro_tokens):
-            result, values = policy.read(
-                [rollout.samples[b] for b in part],
-                temperature=settings.temperature,
-                entropy=True,
-                micro_tokens=settings.micro_tokens,
-            )
-            parts.append((part, _arrays(result, values)))
-    return _joined(parts, rollout)
+        read = [(part, policy.world.run(partial(of, part))) for part in parts]
+    return _joined(policy.world.everybodys(read[: len(read) - idle]), rollout)
 
 
-def _joined(parts: Sequence[tuple[Any, Reading]], rollout: Rollout) -> Reading:
-    """Join the readings of parts of a round; zeros where nothing was read."""
+def _joined(everybodys: Sequence[Sequence[tuple[Any, Reading]]], rollout: Rollout) -> Reading:
+    """Join the readings of parts of a round, by process; zeros where nothing was read."""
     shape = rollout.mask_B_T.shape
+    parts = [*chain.from_iterable(everybodys)]
 
     def whole(name: str) -> Array:
         joined_B_T = np.zeros(shape)
@@ -279,7 +286,8 @@ def _learn_values(policy: Policy, rate: float) -> None:
     with torch.no_grad():
         for parameter in policy.critic.parameters():
             if parameter.grad is not None:
-                parameter.sub_(rate * parameter.grad)
+                # Every process has the whole head, and the gradient of its own responses.
+                parameter.sub_(rate * policy.world.summed(parameter.grad))
                 parameter.grad = None
 
 
@@ -300,23 +308,20 @@ def update(
     weights_B_T, token_B_T = np.zeros(batch.mask_B_T.shape), np.zeros(batch.mask_B_T.shape)
     weights_B_T[members] = objectives.weights(own, settings.reduction, settings.max_tokens).numpy()
     token_B_T[members] = objectives.weights(own, "token", 1).numpy()
-    loss_sum, clipped, value_sum, charge_sum = 0.0, 0.0, 0.0, 0.0
-    read: list[tuple[Any, Reading]] = []
-    for part in portions(batch.rollout.samples, members, settings.micro_tokens):
-        one = minibatch_loss(policy, settings, beta, batch, part, weights_B_T, token_B_T)
-        if one.value_loss is not None:
-            one.value_loss.backward()  # type: ignore[no-untyped-call]
-            value_sum += float(one.value_loss.detach())
-        if one.loss.requires_grad:
-            one.loss.backward()  # type: ignore[no-untyped-call]
-        loss_sum += float(one.loss.detach())
-        charge_sum += one.charge
-        clipped += one.clipped
-        if one.reading is not None:
-            read.append((part, one.reading))
-    norm = float(
-        torch.nn.utils.clip_grad_norm_([*policy.network_parameters().values()], settings.clip)
-    )
+    world = policy.world
+    sums, read = np.zeros(4), []
+    parts, idle = passes(batch.rollout.samples, members, settings.micro_tokens, world)
+    given = settings, beta, batch
+    for i, part in enumerate(parts):
+        loss, one = world.run(partial(minibatch_loss, policy, *given, part, weights_B_T, token_B_T))
+        counts = i < len(parts) - idle
+        if loss.requires_grad:
+            (loss if counts else loss * 0.0).backward()  # type: ignore[no-untyped-call]
+        if counts:
+            sums += [one.loss, one.value_loss, one.charge, one.clipped]
+            read += [] if one.reading is None else [(part, one.reading)]
+    loss_sum, value_sum, charge_sum, clipped = world.summed(torch.from_numpy(sums)).tolist()
+    norm = clip([*policy.network_parameters().values()], settings.clip)
     if not math.isfinite(loss_sum) or not math.isfinite(norm):
         optimiser.zero_grad(set_to_none=True)
         raise BackendError(
@@ -331,7 +336,7 @@ def update(
         figures["value_loss"] = value_sum
     if settings.kl and settings.kl_place != "reward":
         figures["kl_charge"] = charge_sum
-    return figures, _joined(read, batch.rollout)
+    return figures, _joined(world.everybodys(read), batch.rollout)
 
 
 def minibatch_loss(
@@ -342,8 +347,8 @@ def minibatch_loss(
     part: Sequence[int],
     weights_B_T: Array,
     token_B_T: Array,
-) -> _MicroLoss:
-    """Compute the losses of one portion of a minibatch.
+) -> tuple[Tensor, _MicroLoss]:
+    """Compute the loss of one portion of a minibatch, for `backward`, and its figures.
 
     part: indices of its responses. weights: of tokens in the policy's loss; token: in the value
     head's.
@@ -377,12 +382,12 @@ def minibatch_loss(
         cut(batch.advantages_B_T).to(log_now.dtype),
         mask,
     )
-    loss, charged = (term * weights).sum(), 0.0
+    loss, charged, value_lost = (term * weights).sum(), 0.0, 0.0
     if charge is not None:
         charge_sum = (charge * weights).sum()
         loss = loss + beta * charge_sum
         charged = float(charge_sum.detach())
-    value_loss = None
+    lost = float(loss.detach())
     if batch.returns_B_T is not None:
         assert values is not None
         assert before is not None
@@ -394,9 +399,12 @@ def minibatch_loss(
             settings.value_clip,
         )
         value_loss = (error * token).sum()
+        value_lost = float(value_loss.detach())
+        # The two have no parameter in common, so one way back gives the gradient of each.
+        loss = loss + value_loss
     clipped = float((bound & mask).double().mul(token).sum())
     reading = _arrays(result, values) if before is None else None
-    return _MicroLoss(loss, value_loss, charged, clipped, reading)
+    return loss, _MicroLoss(lost, value_lost, charged, clipped, reading)
 
 
 def divergence_figures(reading: Reading, rollout: Rollout) -> dict[str, Any]:

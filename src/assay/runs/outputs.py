@@ -19,7 +19,7 @@ SUMMARIES: Final = {"training.json": "train", "sft.json": "sft", "rl.json": "rl"
 """The last file of a training run, and the command that it is of."""
 
 WRITTEN: Final = (
-    *("run.json", "metrics.jsonl", "samples.jsonl", "report.html", *SUMMARIES),
+    *("run.json", "metrics.jsonl", "samples.jsonl", "tracking.json", "report.html", *SUMMARIES),
     *(
         "config.json",
         "reward_model.json",

@@ -37,7 +37,7 @@ T = TypeVar("T")
 VERSIONS_OF = ("assay", "numpy", "torch", "transformers", "peft", "tokenizers", "math-verify")
 NEUTRAL: Final = frozenset(
     "checkpoint_every chunk device executor fail_on gate micro_tokens out overwrite resume threads"
-    " together".split()
+    " together track".split()
 )
 """Settings that say how or where, and change no result."""
 

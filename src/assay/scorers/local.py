@@ -272,7 +272,12 @@ class LocalScorer:
     def _remembered(self, sequences: Sequence[Encoded]) -> Tensor:
         """(B, S) logits of branches, run from where what is remembered ends."""
         return self._read_at(
-            self.memory.hidden(self.model.backbone, [np.array(s.ids) for s in sequences]), sequences
+            self.memory.hidden(
+                self.model.backbone,
+                [np.array(s.ids) for s in sequences],
+                attention=self.model.engine.attention,
+            ),
+            sequences,
         )
 
     def _after_prompts(self, sequences: Sequence[Encoded]) -> Tensor:
@@ -285,6 +290,7 @@ class LocalScorer:
                 self.model.backbone,
                 [np.array(s.ids) for s in sequences],
                 [s.start or len(s.ids) for s in sequences],
+                attention=self.model.engine.attention,
             ),
             sequences,
         )

@@ -20,6 +20,7 @@ from assay.models.checkpoint import Dtype
 from assay.models.fit import most_tokens
 from assay.models.generic import has_stock_classifier
 from assay.models.loading import fetch, load_config, load_network, load_tokenizer
+from assay.models.lowbit import Weights
 from assay.models.rendering import only_text
 from assay.packing import rotary
 from assay.types import Group, Prompt, Response, Score, Unscored
@@ -50,6 +51,7 @@ class PairScorer:
         *,
         device: str = "cpu",
         dtype: Dtype | None = None,
+        weights: Weights = "saved",
         micro_tokens: int = 8192,
     ) -> None:
         place = fetch(folder)
@@ -70,6 +72,11 @@ class PairScorer:
         if self.tokenizer.pad_token_id is None:
             raise ConfigError(
                 f"{folder} has no token to pad with; name one in its tokenizer_config.json"
+            )
+        if weights != "saved":
+            raise ConfigError(
+                f"{folder} is an encoder, small enough to be read as it is saved; leave out"
+                f" --weights {weights}"
             )
         kept = {"dtype": getattr(torch, dtype)} if dtype else {}
         self.network = (

@@ -77,7 +77,12 @@ def behind_prompts(
     found: list[Tensor] = []
     # Twice: the first time a prompt is kept, the second time it is known.
     for s, expected in [*zip(sequences, alone, strict=True)] * 2:
-        (row,) = memory.hidden(model.backbone, [np.array(s.ids)], [s.start or len(s.ids)])
+        (row,) = memory.hidden(
+            model.backbone,
+            [np.array(s.ids)],
+            [s.start or len(s.ids)],
+            attention=model.engine.attention,
+        )
         (logits,) = model.read(row[None, list(s.reads)])
         found.append((logits.double().cpu() - expected).abs())
     return float(torch.cat(found).max())

@@ -18,6 +18,7 @@ from assay.components import did_you_mean
 from assay.errors import ConfigError
 from assay.protocols import Answerer, Generator
 from assay.questions import FLOOR
+from assay.specs.compute import Weights
 from assay.specs.judge_kinds import JUDGES
 from assay.specs.words import UnknownKey, Word, built, cut, parse
 
@@ -52,6 +53,7 @@ class Asking:
     """Money per million tokens."""
     device: str = "auto"
     dtype: str | None = "auto"
+    weights: Weights = "saved"
     micro_tokens: int = 8192
     opened: list[Ledger] = field(default_factory=list)
     """Ledgers that words named, for the bill."""
@@ -342,7 +344,10 @@ def _local(name: str, word: Word, asking: Asking) -> Answerer:
         (own,) = _settings(word.without(LOCAL), _SERVED[reads])
         left = tuple(pair for pair in word.settings if pair[0] in LOCAL)
         writer = generator_of(
-            dataclasses.replace(word, settings=left), device=asking.device, dtype=asking.dtype
+            dataclasses.replace(word, settings=left),
+            device=asking.device,
+            dtype=asking.dtype,
+            weights=asking.weights,
         )
         return _texts(writer, own, asking, asking.prices)
     (local,) = _settings(word, _Local)
@@ -353,7 +358,9 @@ def _local(name: str, word: Word, asking: Asking) -> Answerer:
     from assay.specs.compute import dtype_of
 
     precision = dtype_of(asking.dtype) or "float32"
-    model, tokenizer, folder = open_policy(name, dtype=precision, device=asking.device)
+    model, tokenizer, folder = open_policy(
+        name, dtype=precision, device=asking.device, weights=asking.weights
+    )
     given = asdict(local)
     # Temperatures are fitted for options as they are asked for unless a word says else.
     as_fitted = given.pop("calibration") is None and not local.rotations and local.labels == "auto"
@@ -383,6 +390,7 @@ def _head(word: Word, asking: Asking) -> Answerer:
         word.without(["link"]),
         device=asking.device,
         dtype=asking.dtype,
+        weights=asking.weights,
         micro_tokens=asking.micro_tokens,
     )
     return HeadAnswerer(scorer, link=head.link)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assay.errors import ConfigError
+from assay.models.lowbit import Weights
 
-__all__ = ["Compute", "dtype_of"]
+__all__ = ["Compute", "Weights", "dtype_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,10 +14,16 @@ class Compute:
     """Device, precision and batch size of the models that a command opens."""
 
     device: str = "auto"
-    """Device of the models: cpu, cuda, cuda:1 and others, or auto, the GPU where there is one."""
+    """Device of the models: cpu, cuda, cuda:1 and others; auto, the GPU where there is one; or map,
+    layers on all GPUs, in memory and on the disk as they fit."""
 
     dtype: Literal["auto", "float32", "bfloat16"] | None = "auto"
     """Precision of the parameters; auto = as saved."""
+
+    weights: Weights = "saved"
+    """Form of the matrices' numbers: saved = as the folder has them; int8 (torchao), int4 (torchao,
+    on CUDA in bfloat16), nf4 (bitsandbytes). What that does to scores is measured and said; the
+    head stays as it is."""
 
     micro_tokens: int = 8192
     """Most tokens in one forward pass, padding included, a shared prompt counted once; halved when

@@ -16,7 +16,7 @@ from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Generator, Sampling
 from assay.runs.settings import made
-from assay.specs.compute import dtype_of
+from assay.specs.compute import Weights, dtype_of
 from assay.specs.words import UnknownKey, Word, built, cut, parse, quoted
 
 __all__ = ["LOCAL", "Policy", "extra_of", "generator", "generator_of", "splitter"]
@@ -33,6 +33,7 @@ def generator(
     *,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     split: str | Callable[[str], tuple[str, ...]] = "newline",
     **settings: Any,
 ) -> Generator:
@@ -49,7 +50,8 @@ def generator(
         parsed = Word(text=str(word), what=quoted(str(word)))
     else:
         return word
-    return generator_of(parsed, device=device, dtype=dtype, split=split, **settings)
+    compute: dict[str, Any] = {"device": device, "dtype": dtype, "weights": weights}
+    return generator_of(parsed, **compute, split=split, **settings)
 
 
 def generator_of(
@@ -57,6 +59,7 @@ def generator_of(
     *,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     split: str | Callable[[str], tuple[str, ...]] = "newline",
     **settings: Any,
 ) -> Generator:
@@ -75,7 +78,7 @@ def generator_of(
     given |= {key: value.replace(r"\n", "\n").replace(r"\t", "\t") for key, value in own.items()}
     if name.startswith(ADDRESS):
         return _at_server(name, given, cuts)
-    return _local(name, given, cuts, device=device, dtype=dtype)
+    return _local(name, given, cuts, device=device, dtype=dtype, weights=weights)
 
 
 def splitter(
@@ -117,6 +120,7 @@ def _local(
     *,
     device: str,
     dtype: str | None,
+    weights: Weights,
 ) -> Generator:
     from assay.engines.hf import HuggingFace
     from assay.models.fit import fitted
@@ -124,7 +128,7 @@ def _local(
     from assay.models.policy import open_policy
 
     precision = dtype_of(dtype) or "float32"
-    model, tokenizer, _ = open_policy(name, dtype=precision, device=device)
+    model, tokenizer, _ = open_policy(name, dtype=precision, device=device, weights=weights)
     layout = Layout(
         template=_one_of("template", settings["template"], ("chat", "plain")),
         join=settings["join"],
@@ -229,6 +233,10 @@ class Policy:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of local models; auto = float32 for the policy, and as saved for a scorer."""
 
+    weights: Weights = "saved"
+    """Form of the matrices' numbers in local models that are not trained: saved, int8, int4 or
+    nf4."""
+
     def sampling(self, n: int = 1) -> Sampling:
         """The settings of n samples."""
         return Sampling(
@@ -249,6 +257,7 @@ class Policy:
             self.policy,
             device=self.device,
             dtype=self.dtype,
+            weights=self.weights,
             split=self.splitter(),
             **{key: getattr(self, key) for key in (*LOCAL, *SERVED)},
         )

@@ -19,6 +19,7 @@ from assay.rl.transforms import (
     Standardise,
     Transform,
 )
+from assay.specs.compute import Weights
 from assay.specs.scorers import KINDS, named, open_word, scorer
 from assay.specs.words import UnknownKey, Word, parse
 
@@ -59,6 +60,7 @@ def reward(
     device: str = "auto",
     *,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
 ) -> Part:
     """Open a part of the reward: a scorer, and how its scores are paid.
@@ -68,7 +70,12 @@ def reward(
     """
     if isinstance(word, Part):
         return word
-    place: dict[str, Any] = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+    place: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "weights": weights,
+        "micro_tokens": micro_tokens,
+    }
     if not isinstance(word, str):
         name = getattr(word, "__name__", type(word).__name__)
         return Part(name=name, scorer=scorer(word, **place))

@@ -26,7 +26,7 @@ from assay.scorers.lower_bound import LowerBound
 from assay.scorers.opened import OpenedScorer
 from assay.scorers.reaggregate import Aggregated
 from assay.scorers.verifier import Verified
-from assay.specs.compute import dtype_of
+from assay.specs.compute import Weights, dtype_of
 from assay.specs.judge_kinds import JUDGES, is_judge
 from assay.specs.remote import is_remote, remote_of
 from assay.specs.verifiers import VERIFIERS, opened, verifier_of
@@ -83,6 +83,7 @@ class _Around:
 
     device: str
     dtype: str | None
+    weights: Weights
     micro_tokens: int
     verifier: Verifier | None
     generator: Generator | None
@@ -95,6 +96,7 @@ def scorer(
     device: str = "auto",
     *,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
     verifier: Verifier | None = None,
     generator: Generator | None = None,
@@ -102,13 +104,14 @@ def scorer(
     """Open the scorer that a word names; it has a `fingerprint`.
 
     A scorer is returned as it is, and a verifier, a reward model, or a function of prompts and
-    completions becomes one. device, dtype and micro_tokens are those of the models that are opened;
-    verifier and generator what the words "verifier" and "log-probability" stand for. Raises
-    `ConfigError` for a word that names nothing, with what there is.
+    completions becomes one. device, dtype, weights and micro_tokens are those of the models that
+    are opened; verifier and generator what the words "verifier" and "log-probability" stand for.
+    Raises `ConfigError` for a word that names nothing, with what there is.
     """
     around = _Around(
         device=device,
         dtype=dtype,
+        weights=weights,
         micro_tokens=micro_tokens,
         verifier=verifier,
         generator=generator,
@@ -125,6 +128,7 @@ def open_word(
     *,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
     prompts: int = 0,
 ) -> Scorer:
@@ -132,6 +136,7 @@ def open_word(
     around = _Around(
         device=device,
         dtype=dtype,
+        weights=weights,
         micro_tokens=micro_tokens,
         verifier=None,
         generator=None,
@@ -145,6 +150,7 @@ def named(
     device: str = "auto",
     *,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
     prompts: int = 0,
 ) -> dict[str, Scorer]:
@@ -153,7 +159,12 @@ def named(
     prompts: tokens of prompts that each reward model of a word keeps between calls. Raises
     `ConfigError` where two have one name.
     """
-    place: dict[str, Any] = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+    place: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "weights": weights,
+        "micro_tokens": micro_tokens,
+    }
     if isinstance(words, Mapping):
         return {name: scorer(word, **place) for name, word in words.items()}
     found: dict[str, Scorer] = {}
@@ -280,7 +291,10 @@ def _log_probability(word: Word, around: _Around) -> Scorer:
     _, behind = cut(word.what, ":")
     if behind:
         made = generator_of(
-            dataclasses.replace(word, what=behind), device=around.device, dtype=around.dtype
+            dataclasses.replace(word, what=behind),
+            device=around.device,
+            dtype=around.dtype,
+            weights=around.weights,
         )
     elif around.generator is None:
         raise ConfigError(
@@ -307,7 +321,12 @@ def _judge(word: Word, around: _Around) -> Scorer:
 
     return scoring(
         word,
-        Asking(device=around.device, dtype=around.dtype, micro_tokens=around.micro_tokens),
+        Asking(
+            device=around.device,
+            dtype=around.dtype,
+            weights=around.weights,
+            micro_tokens=around.micro_tokens,
+        ),
     )
 
 
@@ -383,7 +402,7 @@ def _model(word: Word, around: _Around) -> Scorer:
     from assay.models.presets import PRESETS, REFUSED
     from assay.scorers.local import LocalScorer
 
-    device, dtype = device_of(around.device), dtype_of(around.dtype)
+    device, dtype = device_of(around.device, spread=True), dtype_of(around.dtype)
     published = name in PRESETS or name in REFUSED
     if not Path(name).is_dir() and not published and not _is_hub_name(name):
         there = [*BASELINES, *VERIFIERS, "code", "rules", *PRESETS]
@@ -394,7 +413,7 @@ def _model(word: Word, around: _Around) -> Scorer:
     if Path(name).is_dir() and (pairs := _of_pairs(Path(name), settings, around)):
         return pairs
     try:
-        model = open_model(name, settings, dtype=dtype, device=device)
+        model = open_model(name, settings, dtype=dtype, device=device, weights=around.weights)
     except ConfigError as error:
         if Path(name).exists() or published:
             raise
@@ -445,6 +464,7 @@ def _of_pairs(folder: Path, settings: Mapping[str, str], around: _Around) -> Sco
         folder,
         device=device_of(around.device),
         dtype=dtype_of(around.dtype),
+        weights=around.weights,
         micro_tokens=around.micro_tokens,
     )
 

@@ -23,6 +23,7 @@ from assay.models.fit import unfit
 from assay.models.laid_out import laid_out
 from assay.models.layout import Encoded, Encoder
 from assay.models.reward_model import Batch, Shared, arrange
+from assay.packing.device import to_device
 from assay.packing.engine import Engine
 from assay.packing.tree import LEAST, common
 from assay.protocols import AuxiliaryHeadLoss, Loss
@@ -120,7 +121,7 @@ class MicroBatch:
     def to(self, device: torch.device) -> "MicroBatch":
         """The same on a device."""
         slots, targets, mask_G_R_S = (
-            x.to(device) for x in (self.slots, self.targets, self.mask_G_R_S)
+            to_device(x, device) for x in (self.slots, self.targets, self.mask_G_R_S)
         )
         return MicroBatch(self.batch.to(device), slots, targets, mask_G_R_S, self.terms)
 

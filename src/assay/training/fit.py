@@ -123,7 +123,8 @@ def _task(run: Run[P], settings: Settings, world: World) -> descent.Task[P]:
     model: Any = copy.deepcopy(run.model) if world.leader else run.model
     network = model if run.network is run.model else model.network
     with descent.checkpointing(network, settings.gradient_checkpointing):
-        world = shard(model.train(), network, settings, world)
+        how = {"autocast": settings.autocast, "offload": settings.offload}
+        world = shard(model.train(), network, world, **how)
     return replace(run.task(model), world=world)
 
 

@@ -35,7 +35,9 @@ __all__ = [
     "Part",
     "Task",
     "checkpointing",
+    "clip",
     "descend",
+    "leaders_file",
     "learning_rate",
     "optimiser_of",
     "take_step",
@@ -117,7 +119,7 @@ def descend(
     resuming.remembered(folder, task.budget, world)
     with (
         checkpointing(task.network, settings.gradient_checkpointing),
-        _rows(out / METRICS, state.metrics_bytes, world) as write,
+        leaders_file(out / METRICS, state.metrics_bytes, world) as write,
         progress_bar("train", total, start=state.step, on=progress) as show,
     ):
         if not state.step:
@@ -161,10 +163,10 @@ def descend(
     return state
 
 
-def _rows(
+def leaders_file(
     path: Path, size: int, world: World
 ) -> AbstractContextManager[Callable[[Mapping[str, Any]], int]]:
-    """The metrics file, which the leader writes."""
+    """A file of rows (`metrics_file`), which the leader writes and others do not."""
     return metrics_file(path, size) if world.leader else nullcontext(lambda row: 0)
 
 

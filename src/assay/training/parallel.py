@@ -11,11 +11,12 @@ nothing, for a pass gathers weights from everybody. Rank 0, the leader, prints a
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -24,11 +25,21 @@ import torch.distributed as dist
 from torch import Tensor
 from torch._C._distributed_c10d import PrefixStore
 
-from assay.errors import BackendError, ConfigError
+from assay.errors import AssayError, BackendError, ConfigError
 from assay.models.device import device_of
 from assay.training.collate import Example
 
-__all__ = ["ALONE", "World", "check", "joined", "leads", "refuse", "split"]
+__all__ = [
+    "ALONE",
+    "World",
+    "check",
+    "check_same",
+    "deal",
+    "joined",
+    "leads",
+    "split",
+    "spread",
+]
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -91,6 +102,27 @@ class World:
         dist.all_gather_object(found, value)
         return found
 
+    def agreed(self, work: Callable[[], T]) -> list[T]:
+        """Everybody's result of work that asks no other process, by rank.
+
+        What fails on one with an `AssayError` fails on all, so that all stand at the same place.
+        """
+        if self.size == 1:
+            return [work()]
+        mine: Any = None
+        failed: AssayError | None = None
+        try:
+            mine = work()
+        except AssayError as error:
+            failed = error
+        found = self.everybodys((mine, None if failed is None else str(failed)))
+        if failed is not None:
+            raise failed
+        for rank, (_, why) in enumerate(found):
+            if why is not None:
+                raise BackendError(f"process {rank}: {why}")
+        return [result for result, _ in found]
+
     def told(self, value: T) -> T:
         """The leader's value."""
         if self.size == 1:
@@ -128,7 +160,8 @@ def refuse(command: str) -> None:
     if _several():
         raise ConfigError(
             f"{command} runs in one process, and torchrun started {os.environ['WORLD_SIZE']};"
-            " start it by itself (`assay train` and `assay sft` run in several)"
+            " start it by itself (`assay train`, `sft` and `rl` run in several; a model that is"
+            " large for one GPU is read by --device map, or by a server that cuts its layers)"
         )
 
 
@@ -207,9 +240,11 @@ def _fail(world: World, store: Any, error: Exception) -> NoReturn:
             + "; the same command again goes on from the last checkpoint"
         ) from error
     if not world.leader:
+        began = time.monotonic()
         heard = _heard(store, 0, PATIENCE) is not None
-        # Where nothing can be written, the leader is gone, and what failed was not its loss.
-        if heard or (not lost and not _tell(store, world.rank, str(error))):
+        # What cannot be asked at all is gone with the leader, and what failed was not its loss.
+        gone = time.monotonic() - began < PATIENCE.total_seconds()
+        if heard or (not lost and gone):
             raise SystemExit(2) from error
     if lost:
         raise BackendError(
@@ -219,13 +254,10 @@ def _fail(world: World, store: Any, error: Exception) -> NoReturn:
     raise error
 
 
-def _tell(store: Any, rank: int, line: str) -> bool:
-    """Say how a process ends; false where who holds what all write to is gone."""
-    try:
+def _tell(store: Any, rank: int, line: str) -> None:
+    """Say how a process ends, unless who holds what all write to is gone."""
+    with suppress(RuntimeError):
         store.set(f"failed/{rank}", line)
-    except RuntimeError:
-        return False
-    return True
 
 
 def _heard(store: Any, rank: int, wait: timedelta) -> str | None:
@@ -238,8 +270,22 @@ def _heard(store: Any, rank: int, wait: timedelta) -> str | None:
 
 
 def check(world: World, prints: Mapping[str, str], out: Path, examples: int, batch: int) -> None:
-    """Raise `ConfigError` where processes differ in what they learn from or how, see different
-    folders, or are more than the records of a step.
+    """Raise `ConfigError` where processes are more than the records of a step, or what `check_same`
+    refuses."""
+    if world.size == 1:
+        return
+    step = examples // -(-examples // batch)
+    if world.size > step:
+        raise ConfigError(
+            f"{world.size} processes, and a step has {step} records (batch_size {batch},"
+            f" {examples} records); start fewer, or raise the batch size"
+        )
+    check_same(world, prints, out)
+
+
+def check_same(world: World, prints: Mapping[str, str], out: Path) -> None:
+    """Raise `ConfigError` where processes differ in what they learn from or how, or see different
+    folders.
 
     prints: hashes of everything that decides how the run goes, by name.
     """
@@ -253,12 +299,6 @@ def check(world: World, prints: Mapping[str, str], out: Path, examples: int, bat
                 f"process {rank} has other {', '.join(different)} than process 0; give every node"
                 " the same data, model and settings"
             )
-    step = examples // -(-examples // batch)
-    if world.size > step:
-        raise ConfigError(
-            f"{world.size} processes, and a step has {step} records (batch_size {batch},"
-            f" {examples} records); start fewer, or raise the batch size"
-        )
     mark = out / ".joined"
     if world.leader:
         out.mkdir(parents=True, exist_ok=True)
@@ -278,7 +318,6 @@ def split(examples: Sequence[Example], ranks: int) -> list[list[Example]]:
     """The examples of a step by rank: together they are the step's, in every world.
 
     Those of one prompt stay on one rank, unless they are more than its fair share of the tokens.
-    The costliest go first, each to who has least.
     """
     costs = [example.length * len(example.ids) for example in examples]
     fair = -(-sum(costs) // ranks)
@@ -292,10 +331,43 @@ def split(examples: Sequence[Example], ranks: int) -> list[list[Example]]:
                 cost = 0
             pieces[-1].append(i)
             cost += costs[i]
+    return [[examples[i] for i in own] for own in _dealt(pieces, costs, ranks)]
+
+
+def deal(costs: Sequence[int], keys: Sequence[Hashable], ranks: int) -> list[list[int]]:
+    """Indices by rank, in their order: all of one key on one rank, however many they are."""
+    pieces: dict[Hashable, list[int]] = {}
+    for i, key in enumerate(keys):
+        pieces.setdefault(key, []).append(i)
+    return _dealt([*pieces.values()], costs, ranks)
+
+
+def _dealt(pieces: Sequence[list[int]], costs: Sequence[int], ranks: int) -> list[list[int]]:
+    """Pieces by rank, their indices in order: the costliest first, each to who has least."""
     found: list[list[int]] = [[] for _ in range(ranks)]
     held = [0] * ranks
     for piece in sorted(pieces, key=lambda piece: -sum(costs[i] for i in piece)):
         rank = held.index(min(held))
         found[rank] += piece
         held[rank] += sum(costs[i] for i in piece)
-    return [[examples[i] for i in sorted(piece)] for piece in found]
+    return [sorted(own) for own in found]
+
+
+def spread(
+    world: World,
+    items: Sequence[P],
+    keys: Callable[[], Sequence[Hashable]],
+    work: Callable[[Sequence[P]], Sequence[T]],
+) -> list[T]:
+    """What work gives of each item, in their order, done by one process each.
+
+    keys: one per item; those of one key go to one process, in their order. work: gives one result
+    per item, and asks no other process.
+    """
+    if world.size == 1:
+        return [*work(items)]
+    shares = deal([1] * len(items), keys(), world.size)
+    own = shares[world.rank]
+    results = world.agreed(lambda: work([items[i] for i in own]) if own else [])
+    found = dict(zip(chain.from_iterable(shares), chain.from_iterable(results), strict=True))
+    return [found[i] for i in range(len(items))]

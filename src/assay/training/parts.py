@@ -8,7 +8,7 @@ when everybody is done. `state.json` in it says where the run stands.
 import json
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from assay.errors import ConfigError
 from assay.runs.settings import dumps, write_atomic
+from assay.training.adamw import parameters_of
 from assay.training.parallel import World
 from assay.training.sharding import like
 
@@ -49,10 +50,13 @@ def save(
     folder: Path,
     body: Mapping[str, Any],
     parameters: Mapping[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
+    optimisers: Sequence[torch.optim.Optimizer],
     world: World,
 ) -> None:
-    """Write a checkpoint in place of the last one; all processes together."""
+    """Write a checkpoint in place of the last one; all processes together.
+
+    optimisers: each of some of the parameters; their names are the optimisers' state's, too.
+    """
     from torch.distributed.checkpoint.state_dict_saver import save as write
 
     name = f"{PREFIX}{body['state']['step']}"
@@ -62,8 +66,9 @@ def save(
         staging.mkdir(parents=True)
     world.told(None)
     tensors = {f"parameters.{k}": p.detach() for k, p in parameters.items()}
+    owners = _owners(optimisers)
     for key, parameter in parameters.items():
-        held = optimiser.state.get(parameter, {})
+        held = owners[parameter].state.get(parameter, {}) if parameter in owners else {}
         tensors |= {f"optimiser.{key}.{kind}": value for kind, value in held.items()}
     write(tensors, checkpoint_id=staging)
     # Nothing is renamed before everybody's part is there.
@@ -79,10 +84,10 @@ def save(
 def load(
     checkpoint: Path,
     parameters: Mapping[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
+    optimisers: Sequence[torch.optim.Optimizer],
 ) -> None:
-    """Put weights and optimiser back, split as the parameters are now. Raises `ConfigError` where a
-    part is missing."""
+    """Put weights and optimisers back, split as the parameters are now. Raises `ConfigError` where
+    a part is missing."""
     import torch.distributed as dist
     from torch.distributed.checkpoint.filesystem import FileSystemReader
     from torch.distributed.checkpoint.metadata import TensorStorageMetadata
@@ -96,6 +101,7 @@ def load(
             " there, or start afresh without resuming"
         )
     tensors: dict[str, Any] = {f"parameters.{k}": p.detach() for k, p in parameters.items()}
+    owners = _owners(optimisers)
     for name, parameter in parameters.items():
         start = f"optimiser.{name}."
         state: dict[str, Tensor] = {}
@@ -106,11 +112,18 @@ def load(
                 state[kind] = _empty(parameter, kind, saved.properties.dtype)
                 tensors[key] = state[kind]
         if state:
-            optimiser.state[parameter] = state
+            owners[parameter].state[parameter] = state
     with warnings.catch_warnings():
         # That one process reads alone is meant.
         warnings.simplefilter("ignore", UserWarning)
         read(tensors, checkpoint_id=checkpoint, no_dist=not dist.is_initialized())
+
+
+def _owners(
+    optimisers: Sequence[torch.optim.Optimizer],
+) -> dict[nn.Parameter, torch.optim.Optimizer]:
+    """The optimiser of each parameter that has one."""
+    return {p: optimiser for optimiser in optimisers for p in parameters_of(optimiser)}
 
 
 def _empty(parameter: nn.Parameter, kind: str, dtype: torch.dtype) -> Tensor:

@@ -93,7 +93,7 @@ def save(
     """Write a checkpoint in place of the last one."""
     body: dict[str, Any] = {"state": asdict(state), "fingerprint": dict(of)}
     if world.size > 1:
-        parts.save(folder, body, trainable(model), optimiser, world)
+        parts.save(folder, body, trainable(model), [optimiser], world)
         if not world.leader:
             return
         (folder / STATE).unlink(missing_ok=True)
@@ -114,7 +114,7 @@ def load(
     if (last := parts.last(folder)) is not None:
         body = parts.body_of(last)
         check(body["fingerprint"], of, folder)
-        parts.load(last, trainable(model), optimiser)
+        parts.load(last, trainable(model), [optimiser])
     else:
         body = torch.load(folder / STATE, map_location="cpu", weights_only=True)
         check(body["fingerprint"], of, folder)

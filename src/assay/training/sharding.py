@@ -9,7 +9,8 @@ refused.
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -22,9 +23,8 @@ from assay.packing import rotary
 from assay.packing.budget import out_of_memory
 from assay.packing.engine import Engine, engine_of, pin
 from assay.training.parallel import World
-from assay.training.settings import Settings
 
-__all__ = ["at_home", "gathered", "like", "local", "shard"]
+__all__ = ["at_home", "gathered", "like", "local", "shard", "whole"]
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -42,12 +42,15 @@ class _Through(nn.Module):
         return compute()
 
 
-def shard(model: nn.Module, network: Any, settings: Settings, world: World) -> World:
+def shard(
+    model: nn.Module, network: Any, world: World, *, autocast: bool = False, offload: bool = False
+) -> World:
     """Split a model, whole, on the CPU and as it will train, among the processes, in place; the
     world with a way through it.
 
-    network: stock network whose layers are gathered one by one. With `settings.autocast` they are
-    gathered in bf16. Raises `ConfigError` for models that take several runs of their layers a pass.
+    network: stock network whose layers are gathered one by one; so are those of `model.reference`,
+    where there is one. autocast: they are gathered in bf16. offload: parts lie in the CPUs' memory.
+    Raises `ConfigError` for models that take several runs of their layers a pass.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import (
@@ -64,13 +67,13 @@ def shard(model: nn.Module, network: Any, settings: Settings, world: World) -> W
         pin(one.base_model, _engine(one, world))
     kind = world.device.partition(":")[0]
     how: dict[str, Any] = {"mesh": init_device_mesh(kind, (world.size,))}
-    if settings.offload:
+    if offload:
         how["offload_policy"] = CPUOffloadPolicy(pin_memory=kind == "cuda")
     exact = MixedPrecisionPolicy(reduce_dtype=torch.float32, cast_forward_inputs=False)
     halved = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
     names = {name for one in networks for name in one._no_split_modules or ()}
     for layer in [m for m in model.modules() if type(m).__name__ in names]:
-        fully_shard(layer, mp_policy=halved if settings.autocast else exact, **how)
+        fully_shard(layer, mp_policy=halved if autocast else exact, **how)
     head = getattr(network, "score", None)
     if head is not None:
         # Its weights are in fp32 whatever the others are in, and a group is in one precision.
@@ -85,6 +88,34 @@ def shard(model: nn.Module, network: Any, settings: Settings, world: World) -> W
     if not all(isinstance(p, DTensor) for p in model.parameters()):
         raise BackendError("the model's parameters were not split; this build of torch cannot")
     return replace(world, root=root)
+
+
+@contextmanager
+def whole(model: nn.Module, world: World) -> Iterator[None]:
+    """Gather all weights of a model that lies in parts, for passes without gradients that ask no
+    other process, however many each makes; all processes enter and leave together.
+
+    Every process then holds the model once, beside its own parts.
+    """
+    from torch.distributed.fsdp import FSDPModule
+
+    if world.root is None:
+        yield
+        return
+    layers = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    with torch.no_grad():
+        # A pass through the root gathers what stands outside the layers, and lets nothing go.
+        world.root(lambda: None)
+        for layer in layers:
+            layer.unshard()
+            layer.set_reshard_after_forward(False, recurse=False)
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.set_reshard_after_forward(True, recurse=False)
+                layer.reshard()
+            world.root.reshard()
 
 
 def _check(network: Any) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from assay.models.lowbit import Weights
+
 __all__ = ["Job", "Label", "Rl", "Score", "Train"]
 
 
@@ -65,6 +67,8 @@ class Score(Job):
     """Tokens of a response."""
     responses: int = 1
     """Responses per prompt."""
+    weights: Weights = "saved"
+    """Form of the matrices' numbers: saved, int8, int4 or nf4."""
     tokens_per_second: float | None = None
     """Measured tokens per second and GPU, in place of the share of a peak."""
 
@@ -81,6 +85,8 @@ class Label(Job):
     """Tokens of a solution; a rollout from its middle writes half as many on average."""
     steps: int = 8
     """Steps of a solution."""
+    weights: Weights = "saved"
+    """Form of the matrices' numbers: saved, int8, int4 or nf4."""
     rollouts: float = 8.0
     """Rollouts per step, on average over steps (fewer where they are adaptive)."""
     bandwidth: float = 0.6

@@ -1,6 +1,6 @@
 """The report card of what answers typed questions: a decision model, or any answerer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from assay.audit.questions import questions
 from assay.audit.run import Probed, grades
 from assay.audit.subjects import sampled
 from assay.data import sources
-from assay.data.decisions import Decisions, read_decisions
+from assay.data.decisions import Decisions, is_typed, read_decisions
 from assay.data.lines import Row
 from assay.errors import DataError
 from assay.evaluation.decisions import evaluate
@@ -20,24 +20,18 @@ from assay.types import Unscored
 
 __all__ = ["asked_questions", "typed"]
 
-KEYS = ({"state", "questions"}, {"state", "question"})
-
 
 def typed(data: object, format: str | None, *, prompts: int, seed: int) -> list[Decisions]:
     """Return the typed questions of some data, of so many states; none where it holds others."""
     if isinstance(data, (str, Path)):
         row = None if format else next(sources.rows(str(data)), None)
-        if not isinstance(row, Row) or not _typed(row.value):
+        if not isinstance(row, Row) or not is_typed(row.value):
             return []
         records = read_decisions(str(data))
     else:
         given: Any = data
         records = [one for one in given if isinstance(one, Decisions)]
     return sampled(records, prompts, seed)
-
-
-def _typed(row: Mapping[str, Any]) -> bool:
-    return any(keys <= row.keys() for keys in KEYS)
 
 
 def asked_questions(answerer: Answerer, records: Sequence[Decisions]) -> tuple[Probed, Report]:

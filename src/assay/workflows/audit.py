@@ -29,6 +29,7 @@ from assay.protocols import Answerer, Judge, Scorer
 from assay.runs.run import Run
 from assay.runs.settings import dumps, write_atomic
 from assay.specs.answerers import Asking, answerer
+from assay.specs.compute import Weights
 from assay.stats import Estimate
 from assay.types import Group, Record, Score
 from assay.workflows._audits import CARD, HELD, Compared, compare_audits
@@ -110,6 +111,7 @@ def audit(
     set_aside: str | Path | bool | None = None,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     seed: int = 0,
     overwrite: bool = False,
@@ -140,7 +142,9 @@ def audit(
         opened(out, body, "audit", data=named(data), overwrite=overwrite) as run,
         Ledger(ledger or (None if run is None else run.folder / LEDGER)) as paid,
     ):
-        place = Asking(ledger=paid, device=device, dtype=dtype, micro_tokens=micro_tokens)
+        place = Asking(
+            ledger=paid, device=device, dtype=dtype, weights=weights, micro_tokens=micro_tokens
+        )
         name = str(reward) if isinstance(reward, (str, Path)) else type(reward).__name__
         if not isinstance(data, (str, Path)):
             # Typed questions are looked for first, and an iterator can be gone through once.
@@ -216,7 +220,7 @@ def open_reward(reward: str | Path | Scorer | Judge, asking: Asking) -> Scorer |
     if isinstance(reward, Judge):
         return reward
     given: Any = reward
-    return open_scorer(given, asking.device, asking.dtype, asking.micro_tokens)
+    return open_scorer(given, asking.device, asking.dtype, asking.weights, asking.micro_tokens)
 
 
 def _chosen(names: Sequence[str]) -> "dict[str, Probe]":

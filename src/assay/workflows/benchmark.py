@@ -10,6 +10,7 @@ from assay.data.scores import file_of
 from assay.errors import ConfigError, DataError
 from assay.protocols import Benchmark, Scorer
 from assay.scorers.column import Column
+from assay.specs.compute import Weights
 from assay.types import Group, Record, Score, StepLabels, Unscored
 from assay.workflows._data import named
 from assay.workflows._folder import opened
@@ -38,6 +39,7 @@ def benchmark(
     out: str | Path | None = None,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     executor: str = "local",
     overwrite: bool = False,
@@ -70,7 +72,7 @@ def benchmark(
             kept = None if run is None else run.folder / KEPT
             # A column is only read, from what the data says of the responses.
             at = "local" if str(scorer).startswith("column:") else executor
-            with scorer_at(at, scorer, device, dtype, micro_tokens) as by:
+            with scorer_at(at, scorer, device, dtype, weights, micro_tokens) as by:
                 found = _scored(by, records, kept)
         reasons = [score.reason for row in found for score in row if isinstance(score, Unscored)]
         if len(reasons) == sum(map(len, found)):

@@ -21,6 +21,7 @@ from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
 from assay.scorers.non_empty import Answered
 from assay.scorers.verifier import Verified
+from assay.specs.compute import Weights
 from assay.specs.scorers import BASELINES
 from assay.specs.scorers import scorer as open_scorer
 from assay.specs.verifiers import verifier as open_verifier
@@ -174,6 +175,7 @@ def best_of_n(
     format: str | None = None,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
@@ -188,9 +190,9 @@ def best_of_n(
     final answers, says which are the same, and judges groups. largest: largest n; None is the
     largest that nine of ten prompts have. transform: "sigmoid" turns logits into probabilities
     before the weighted majority sums them. replay: searches to run over random subsets of the pool
-    besides. gate: files by which judges may score. device, dtype, micro_tokens: of a local scorer.
-    seed: of the bootstrap and of draws. out: folder to write the result into; overwrite: replaces
-    other finished work there. settings: what `run.json` holds; None is this call.
+    besides. gate: files by which judges may score. device, dtype, weights, micro_tokens: of a local
+    scorer. seed: of the bootstrap and of draws. out: folder to write the result into; overwrite:
+    replaces other finished work there. settings: what `run.json` holds; None is this call.
 
     Every n is estimated from the one pool without bias, with 95 % intervals bootstrapped by prompt.
     A response that is unscored or cannot be judged leaves the pool, for the scorer and for its
@@ -207,7 +209,12 @@ def best_of_n(
     verifier = _Memo(checks)
     searches = {name: _search(name, seed, verifier, transform) for name in replay}
     with opened(out, settings or call, "best_of_n", data=files, overwrite=overwrite) as run:
-        compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+        compute = {
+            "device": device,
+            "dtype": dtype,
+            "weights": weights,
+            "micro_tokens": micro_tokens,
+        }
         chooses = _opened(scorer, checks, compute)
         gates = admitted(gate, {} if chooses is None else {str(scorer): chooses})
         if run is not None:

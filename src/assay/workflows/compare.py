@@ -18,6 +18,7 @@ from assay.protocols import Generator, Sampling, Scorer, Verifier
 from assay.runs.run import Run
 from assay.runs.settings import made
 from assay.search import Budget, Search
+from assay.specs.compute import Weights
 from assay.specs.generators import Policy
 from assay.stats import Estimate, summarise
 from assay.workflows._folder import opened, write_into
@@ -125,6 +126,7 @@ def compare(
     format: str | None = None,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,

@@ -16,6 +16,7 @@ from assay.evaluation import Report
 from assay.judges.adapters import pair_temperature
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
+from assay.specs.compute import Weights
 from assay.stats import Estimate
 from assay.types import Group, Prompt, Ranking, Record, Score, Unscored
 from assay.workflows._data import Data, aside_in, check_column, name_of, named, read
@@ -107,6 +108,7 @@ def evaluate(
     set_aside: str | Path | bool | None = None,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     seed: int = 0,
     overwrite: bool = False,
@@ -136,7 +138,7 @@ def evaluate(
     with opened(out, body, "eval", data=files, overwrite=overwrite) as run:
         temperature = 1.0
         if scorer is not None:
-            asked = open_scorer(scorer, device, dtype, micro_tokens, judge)
+            asked = open_scorer(scorer, device, dtype, weights, micro_tokens, judge)
             temperature = pair_temperature(asked)
             probabilities = probabilities or gives_probabilities(asked)
         records = labelled(data, format, aside_in(set_aside, out))

@@ -5,17 +5,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from assay.audit.drift import Drift, drift
 from assay.audit.gate import By, Gate, Known, Rule, read_gate, refusals, write_gate
 from assay.audit.gating import make
-from assay.audit.human import read_labels
+from assay.audit.human import Case, read_labels
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Judge, Scorer
 from assay.runs.journal import Journal
 from assay.specs.answerers import Asking
+from assay.specs.compute import Weights
 from assay.workflows._data import Data, name_of
 from assay.workflows.audit import open_reward
 
@@ -27,7 +28,7 @@ ADAPTERS: Final = "assay.judges.adapters"
 
 
 def gate(
-    labels: Data,
+    labels: Data | Sequence[Case],
     judge: str | Judge | Scorer,
     *,
     out: str | Path | None = None,
@@ -41,18 +42,23 @@ def gate(
     format: str | None = None,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     seed: int = 0,
 ) -> Gate:
     """Hold a judge against labels, and write its gate, open or closed.
 
     labels: rows of prompt, response or responses, and verdict, or records with labels
-    (docs/explain/gate.md). judge: a word or an object. out: file for the gate. The rest is as in
-    `audit.gating.make`.
+    (docs/explain/gate.md), or a list of cases. judge: a word or an object. out: file for the gate.
+    The rest is as in `audit.gating.make`.
     """
-    cases = read_labels(labels, format=format)
+    cases = [one for one in labels if isinstance(one, Case)] if isinstance(labels, list) else []
+    if not cases:
+        cases = read_labels(cast(Data, labels), format=format)
     found = make(
-        open_reward(judge, Asking(device=device, dtype=dtype, micro_tokens=micro_tokens)),
+        open_reward(
+            judge, Asking(device=device, dtype=dtype, weights=weights, micro_tokens=micro_tokens)
+        ),
         cases,
         word=judge if isinstance(judge, str) else type(judge).__name__,
         floor=floor,
@@ -60,7 +66,7 @@ def gate(
         threshold=threshold,
         by=by,
         blind=blind,
-        source=name_of(labels),
+        source=name_of(cast(Data, labels)),
         days=days,
         anchors=anchors,
         seed=seed,
@@ -92,6 +98,7 @@ def check_gate(
     update: bool = False,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
 ) -> GateCheck:
     """Check a judge against its gate, and ask the anchors again.
@@ -100,7 +107,9 @@ def check_gate(
     `DataError` for a file that is no gate or was changed.
     """
     kept = read_gate(path)
-    opened = open_reward(judge, Asking(device=device, dtype=dtype, micro_tokens=micro_tokens))
+    opened = open_reward(
+        judge, Asking(device=device, dtype=dtype, weights=weights, micro_tokens=micro_tokens)
+    )
     if refused := refusals(kept, opened):
         return GateCheck(reasons=tuple(refused))
     seen = drift(kept, opened)

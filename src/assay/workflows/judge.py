@@ -22,6 +22,7 @@ from assay.protocols import Answerer, Judge, Scorer
 from assay.questions import Comparison, Distribution
 from assay.runs.run import Run
 from assay.specs.answerers import Asking, answerer, prices_of
+from assay.specs.compute import Weights
 from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Prompt, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, aside_in, name_of, named, read
@@ -139,6 +140,7 @@ def judge(
     set_aside: str | Path | bool | None = None,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     seed: int = 0,
     chunk: int = 128,
@@ -170,6 +172,7 @@ def judge(
             "prices": None if prices is None else prices_of(prices),
             "device": device,
             "dtype": dtype,
+            "weights": weights,
             "micro_tokens": micro_tokens,
         }
         make = partial(_opened, judge, how, given)

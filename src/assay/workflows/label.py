@@ -431,7 +431,7 @@ def agreed(first: str | Path, second: str | Path | Scorer, out: str | Path) -> s
 def _others(second: str | Path | Scorer, mine: Sequence[StepLabels]) -> list[StepLabels]:
     """The second labeller's labels: a file's, or those that a scorer gives now."""
     if isinstance(second, str) and second.startswith(CRITIC) and not Path(second).exists():
-        second = open_scorer(second, "auto", "auto", 8192)
+        second = open_scorer(second, "auto", "auto", "saved", 8192)
     if isinstance(second, str | Path):
         return step_labels(second)
     return labelled(mine, in_parts(second, as_groups(mine), 32))

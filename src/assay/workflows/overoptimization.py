@@ -29,6 +29,7 @@ from assay.overopt.study import (
 )
 from assay.overopt.sweep import Point
 from assay.runs.run import Run
+from assay.specs.compute import Weights
 from assay.stats import Estimate
 from assay.workflows._folder import opened, write_into
 from assay.workflows._output import described
@@ -138,6 +139,7 @@ def overoptimization(
     limit: int | None = None,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
@@ -177,7 +179,12 @@ def overoptimization(
         elif pool is None:
             scored = scores_of_arrays(proxy, gold)
         else:
-            compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+            compute = {
+                "device": device,
+                "dtype": dtype,
+                "weights": weights,
+                "micro_tokens": micro_tokens,
+            }
             how: dict[str, Any] = {"format": format, "limit": limit, "compute": compute}
             scored = scores_of_pool(str(pool), *sides, gate=gate, **how)
         result = _measured(scored, ensemble, size, epsilon, missing_gold, seed)

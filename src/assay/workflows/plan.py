@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from assay.components import did_you_mean
 from assay.errors import ConfigError
 from assay.models.gpus import GPUS, Gpu
+from assay.models.lowbit import BYTES as QUANTISED
 from assay.workflows._jobs import Job, Label, Rl, Score, Train
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ __all__ = ["Job", "Label", "Part", "Plan", "Rl", "Score", "Train", "plan"]
 USABLE = 0.9
 """Share of a GPU's memory that a job can have: the rest is CUDA's, the allocator's and NCCL's."""
 BYTES = {"float32": 4, "bfloat16": 2}
-LOGITS = 3 * 4 * 2**24
-"""Bytes of a policy's logits while log-probabilities are read (`models.log_probabilities`)."""
+LOGITS = 3 * 4 * 2**27
+"""Bytes of a policy's logits on a GPU while log-probabilities are read
+(`models.log_probabilities`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +195,10 @@ def _writing(job: Label | Rl, counts: "Counts", tokens: float, rows: float, toge
     """The time of writing tokens; rows: responses under way at once, per GPU of a copy."""
     gpu, size = _gpu(job), BYTES[job.dtype]
     kept = rows * (job.prompt + job.response / 2) * counts.kept * size
-    read = (counts.products + counts.head) * size / together + kept
+    less = 0.0
+    if isinstance(job, Label) and job.weights != "saved":
+        less = counts.matrices * (size - QUANTISED[job.weights])
+    read = ((counts.products + counts.head) * size - less) / together + kept
     step = max(
         read / (gpu.bandwidth * job.bandwidth),
         rows * _operations(counts, job.prompt) / (gpu.bf16 * job.utilisation),
@@ -251,12 +256,15 @@ def _rl(job: Rl, counts: "Counts", memory: "Footprint") -> tuple[float, list[Par
     read = job.rl_steps * job.records * _unique(job)
     parts = [_writing(job, counts, written, rows, 1)]
     parts.append(_pass(job, counts, "reading under policy and reference", 2 * read))
-    # Keys and values go before a pass begins. A policy has a head of its own.
-    held = max(0.0, kept + LOGITS - memory.activations) + counts.head * BYTES[job.dtype] / job.gpus
+    # Keys and values, and the weights that are gathered to write, go before a pass begins.
+    gathered = memory.weights * job.gpus if job.gpus > 1 else 0.0
+    held = max(0.0, kept + LOGITS + gathered - memory.activations - memory.gathered)
+    # A policy has a head of its own, and so has its reference.
+    held += counts.head * BYTES[job.dtype] / job.gpus
     held += 0.0 if job.lora else memory.weights
     if job.reward is not None:
         reward = counts_of(config_of(job.reward))
-        held += reward.parameters * BYTES[job.dtype] / job.gpus
+        held += reward.parameters * BYTES[job.dtype]
         parts.append(_pass(job, reward, "rewards", read))
     return held, parts
 
@@ -265,7 +273,7 @@ def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
     """Copies of the model on as few GPUs each as hold it, side by side."""
     from assay.training.footprint import footprint
 
-    whole = footprint(config, _use(job, trains=False))
+    whole = _quantised(job, counts, footprint(config, _use(job, trains=False)))
     room, size = USABLE * _gpu(job).memory, BYTES[job.dtype]
     writes = isinstance(job, Label)
     a_row = _length(job) * counts.kept * size if writes else 0
@@ -315,6 +323,19 @@ def _infer(job: Score | Label, config: Any, counts: "Counts") -> Plan:
     )
 
 
+def _quantised(job: Score | Label, counts: "Counts", memory: "Footprint") -> "Footprint":
+    """The same with matrices in fewer bits; a product makes one of them whole for the moment."""
+    if job.weights == "saved":
+        return memory
+    size = BYTES[job.dtype]
+    less = counts.matrices * (size - QUANTISED[job.weights])
+    return replace(
+        memory,
+        weights=memory.weights - less,
+        activations=memory.activations + counts.matrix * size,
+    )
+
+
 def _copy(needed: float, gpu: str) -> int:
     """GPUs of a kind that hold one copy: a power of two, as attention's heads are cut."""
     return 1 << max(0, math.ceil(math.log2(needed / (USABLE * GPUS[gpu].memory))))
@@ -345,17 +366,24 @@ def _for_training(job: Train, config: Any, counts: "Counts") -> Iterator[str]:
 
 
 def _for_inference(job: Job, needed: float, together: int) -> Iterator[str]:
+    if getattr(job, "weights", "") == "saved":
+        yield "--weights int8 or nf4: plan it with that, and measure what it does to scores"
     yield f"--gpus {together}: a copy on {together}, {needed / together / 1e9:,.1f} GB each"
     for name, gpu in GPUS.items():
         if _copy(needed, name) <= job.gpus and name != job.gpu:
             yield f"--gpu {name}: {gpu.memory / 1e9:.0f} GB each"
 
 
+def _form(job: Job) -> str:
+    weights = getattr(job, "weights", "saved")
+    return job.dtype if weights == "saved" else f"matrices in {weights}, the rest in {job.dtype}"
+
+
 def _lines(found: Plan) -> Iterator[str]:
     job, counts, memory = found.job, found.counts, found.memory
     yield (
         f"{job.model}: {counts.parameters / 1e9:,.2f} billion parameters, {counts.layers} layers,"
-        f" width {counts.width}; {job.dtype}, on {job.gpus} x {job.gpu}"
+        f" width {counts.width}; {_form(job)}, on {job.gpus} x {job.gpu}"
     )
     copies = job.gpus // found.together
     if not isinstance(job, Train) and found.fits:
@@ -375,7 +403,7 @@ def _lines(found: Plan) -> Iterator[str]:
         yield from (f"  {remedy}" for remedy in found.remedies)
         return
     if isinstance(job, Rl) and job.gpus > 1:
-        yield "`assay rl` runs in one process: this is what a trainer on several GPUs would take"
+        yield "to write, each GPU gathers the whole policy; scorers of this machine are on each GPU"
     for part in found.parts:
         hours = part.seconds / 3600
         yield f"{part.what}: {part.tokens:,.0f} tokens, {hours:,.2f} h ({part.source})"

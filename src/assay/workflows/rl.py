@@ -18,9 +18,10 @@ from assay.runs.run import Run
 from assay.scorers.environment import EnvironmentRewards
 from assay.stats import Estimate
 from assay.types import Prompt, Record, Response
-from assay.workflows._data import aside_in, named
+from assay.workflows._data import named
 from assay.workflows._folder import write_into
 from assay.workflows._output import described, estimate_json
+from assay.workflows._together import together
 from assay.workflows.gate import admitted
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def rl(
     dtype: Literal["auto", "float32", "bfloat16"] = "auto",
     device: str = "auto",
     threads: int | None = None,
+    track: Sequence[str] = (),
     resume: bool = True,
     overwrite: bool = False,
     settings: object = None,
@@ -186,44 +188,51 @@ def rl(
     adapters; 0 trains every parameter. set_aside: file for malformed rows; True is set_aside.jsonl
     in `out`. limit: most prompts. template, join, max_length: layout of the texts. split, setting:
     where steps end. overwrite: replaces other finished work in `out`. settings: what `run.json`
-    holds; None is this call.
+    holds; None is this call. track: trackers, as `runs.tracking` names them.
 
-    The same call resumes a run that was killed, and returns a finished one. Raises `ConfigError`
-    for what contradicts itself, `DataError` for prompts that cannot be used.
+    The same call resumes a run that was killed, and returns a finished one. Under torchrun all
+    processes train one policy, and the leader writes. Raises `ConfigError` for what contradicts
+    itself, `DataError` for prompts that cannot be used.
     """
     call = described("rl", **locals())
     from assay.rl.loop import optimise
-    from assay.training.parallel import refuse
 
-    refuse("assay rl")
     out, how, rewards = Path(out), settings_of(recipe, changes), _listed(reward)
     _check(rewards, template=template, join=join, prime=prime, rate=prime_learning_rate)
     _check_sizes(lora=lora, limit=limit, threads=threads, max_length=max_length, turns=turns)
     _check_held_out(how, held_out, gold)
     game = _game(environment, turns, (split, tuple(setting)))
     where = _ready(device, threads)
-    files, inputs, body = named(prompts, held_out), _folder_of(policy), settings or call
-    again = {"restart": not resume, "overwrite": overwrite}
-    with Run.open(out, body, command="rl", data=files, inputs=inputs, **again) as run:
-        parts, golds = _parts(rewards, where), _golds(gold, where)
-        run.note(**admitted(gate, {**{part.name: part.scorer for part in parts}, **golds}))
+    files, body = named(prompts, held_out), settings or call
+    opening: Any = {"data": files, "inputs": _folder_of(policy), "command": "rl"}
+    opening |= {"restart": not resume, "overwrite": overwrite, "track": track}
+    with together(where, out, body, set_aside, **opening) as (world, run, aside):
+        parts, golds = _parts(rewards, world.device), _golds(gold, world.device)
+        scorers = {**{part.name: part.scorer for part in parts}, **golds}
+        judges = admitted(gate, scorers)
+        if run is not None:
+            run.note(**judges)
         _check_environment(game, [*(part.scorer for part in parts), *golds.values()])
         how_read: dict[str, Any] = {
             **{"seed": how.seed, "limit": limit, "format": format},
-            **{"aside": aside_in(set_aside, out), "tools": _tools(game)},
+            **{"aside": aside, "tools": _tools(game)},
         }
         found = _sides(prompts, held_out, **how_read)
         _check_gold(golds, found.held)
         if isinstance(policy, str | Path):
             layout = {"template": template, "join": join, "max_length": max_length}
-            policy = _policy(str(policy), layout, split, setting, lora, dtype, where, how)
+            # Several processes split a policy that is whole on the CPU.
+            at = world.device if world.size == 1 else "cpu"
+            policy = _policy(str(policy), layout, split, setting, lora, dtype, at, how)
         found = _laid_out(found, policy)
         learner = _prime(policy, prime, prime_learning_rate, lora, how) if prime else None
         sides: dict[str, Any] = {"held_out": found.held, "golds": golds, "prime": learner}
         run_as: dict[str, Any] = {"settings": how, "out": out, "game": game, "resume": resume}
+        run_as["world"] = world
         done = optimise(policy, found.train, parts, **sides, **run_as)
         result = PolicyTraining.of(done, out=out, settings=body, data=files)
-        result.page(run)
+        if run is not None:
+            result.page(run)
     return result
 
 

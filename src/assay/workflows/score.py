@@ -18,7 +18,7 @@ from assay.protocols import Scorer, Verifier
 from assay.runs.outputs import check_file
 from assay.runs.settings import write_atomic
 from assay.scorers.texts import TextScorer
-from assay.specs.compute import dtype_of
+from assay.specs.compute import Weights, dtype_of
 from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Score, Unscored
 from assay.workflows._data import Data, named
@@ -38,22 +38,24 @@ def load_scorer(
     *,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
 ) -> TextScorer:
     """Open a scorer by its word: a reward model's folder, a published model's name, a verifier, a
     baseline, an ensemble, or `package.module:name`.
 
     The result is a `Scorer` that also scores plain texts: `load_scorer("runs/rm").score_texts("What
-    is 12 * 3?", ["36", "38"])`. device, dtype and micro_tokens are a local model's. Raises
+    is 12 * 3?", ["36", "38"])`. device, dtype, weights and micro_tokens are a local model's. Raises
     `ConfigError` where the word names nothing.
     """
-    return TextScorer(open_scorer(scorer, device, dtype, micro_tokens))
+    return TextScorer(open_scorer(scorer, device, dtype, weights, micro_tokens))
 
 
 def open_scorer(
     scorer: str | Scorer,
     device: str,
     dtype: str | None,
+    weights: Weights,
     micro_tokens: int,
     verifier: Verifier | None = None,
 ) -> Scorer:
@@ -61,16 +63,26 @@ def open_scorer(
     from assay.specs.scorers import scorer as scorer_of
 
     return scorer_of(
-        scorer, device=device, dtype=dtype, micro_tokens=micro_tokens, verifier=verifier
+        scorer,
+        device=device,
+        dtype=dtype,
+        weights=weights,
+        micro_tokens=micro_tokens,
+        verifier=verifier,
     )
 
 
 @contextmanager
 def scorer_at(
-    executor: str, scorer: str | Scorer, device: str, dtype: str | None, micro_tokens: int
+    executor: str,
+    scorer: str | Scorer,
+    device: str,
+    dtype: str | None,
+    weights: Weights,
+    micro_tokens: int,
 ) -> Iterator[Scorer]:
     """Open a word here, or in the actors of an executor (see `_executor.spread`)."""
-    make = partial(open_scorer, scorer, device, dtype, micro_tokens)
+    make = partial(open_scorer, scorer, device, dtype, weights, micro_tokens)
     with spread(executor, make) as actors:
         yield make() if actors is None else SpreadScorer(actors)
 
@@ -124,6 +136,7 @@ def score(
     set_aside: str | Path | bool | None = None,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     chunk: int = 256,
     executor: str = "local",
@@ -154,7 +167,7 @@ def score(
     given = data if isinstance(data, (str, Path)) else list(data)
     with (
         opened(folder, body, "score", data=named(data), overwrite=overwrite) as run,
-        scorer_at(executor, scorer, device, dtype, micro_tokens) as by,
+        scorer_at(executor, scorer, device, dtype, weights, micro_tokens) as by,
     ):
         source = _Source(given, format, bad)
         if file is None:

@@ -25,6 +25,7 @@ from assay.protocols import Generator, Sampling, Scorer, Verifier
 from assay.runs.run import Run
 from assay.runs.settings import made
 from assay.search import STEP, Budget, Record, ReplayGenerator, Search, SearchResult, run
+from assay.specs.compute import Weights
 from assay.specs.generators import Policy
 from assay.stats import Estimate, summarise
 from assay.types import Group, Prompt, Response, Score, Unscored
@@ -53,7 +54,7 @@ SHARED: Final = ("seed", "answers")
 
 OPENING: Final = tuple(
     "generator scorer verifier replay aggregate lower_bound sampling step gate limit format device"
-    " dtype micro_tokens seed".split()
+    " dtype weights micro_tokens seed".split()
 )
 """Arguments that say what to search with."""
 
@@ -205,6 +206,7 @@ class Setup:
         format: str | None,
         device: str,
         dtype: str | None,
+        weights: Weights,
         micro_tokens: int,
         seed: int,
         need_reference: bool = False,
@@ -218,8 +220,13 @@ class Setup:
                 "a prompt has no reference answer, and accuracy cannot be told; give one a prompt"
             )
         checks = open_verifier(verifier)
-        compute = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
-        writes = _generator(generator, replay, format, device, dtype)
+        compute = {
+            "device": device,
+            "dtype": dtype,
+            "weights": weights,
+            "micro_tokens": micro_tokens,
+        }
+        writes = _generator(generator, replay, format, device, dtype, weights)
         whole = sampling or Sampling(max_tokens=512, seed=seed)
         one = step or replace(whole, stop=STEP)
         if isinstance(writes, ReplayGenerator):
@@ -268,6 +275,7 @@ def search(
     format: str | None = None,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
     seed: int = 0,
     out: str | Path | None = None,
@@ -410,6 +418,7 @@ def _generator(
     format: str | None,
     device: str,
     dtype: str | None,
+    weights: Weights,
 ) -> Generator:
     from assay.specs.generators import generator as open_generator
 
@@ -421,7 +430,7 @@ def _generator(
         )
     if isinstance(generator, Policy):
         return generator.open()[0]
-    return open_generator(generator, device=device, dtype=dtype)
+    return open_generator(generator, device=device, dtype=dtype, weights=weights)
 
 
 def _replayed(path: Path, format: str | None) -> ReplayGenerator:

@@ -1,7 +1,7 @@
 """Supervised fine-tuning of a policy on the good responses of some data (arXiv:2203.02155)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,6 +75,7 @@ def sft(
     dtype: Literal["auto", "float32", "bfloat16"] | None = "auto",
     device: str = "auto",
     threads: int | None = None,
+    track: Sequence[str] = (),
     resume: bool = True,
     overwrite: bool = False,
     settings: object = None,
@@ -105,7 +106,8 @@ def sft(
     files = named(data, held_out)
     afresh = not resume
     opening: Any = {"data": files, "inputs": [policy], "restart": afresh, "overwrite": overwrite}
-    with together(device, out, body, set_aside, command="sft", **opening) as (world, run, aside):
+    opening |= {"command": "sft", "track": track}
+    with together(device, out, body, set_aside, **opening) as (world, run, aside):
         found = sides_shown(data, held_out, seed=how.seed, format=format, aside=aside)
         precision, where = dtype_of(dtype) or "float32", device if world.size == 1 else "cpu"
         model, tokenizer, _ = open_policy(str(policy), dtype=precision, device=where, trains=True)

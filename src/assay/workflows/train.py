@@ -126,6 +126,7 @@ def train(
     dtype: Literal["auto", "float32", "bfloat16"] | None = "auto",
     device: str = "auto",
     threads: int | None = None,
+    track: Sequence[str] = (),
     resume: bool = True,
     overwrite: bool = False,
     settings: object = None,
@@ -155,7 +156,8 @@ def train(
     files = named(data, held_out)
     afresh = not resume
     opening: Any = {"data": files, "inputs": [backbone], "restart": afresh, "overwrite": overwrite}
-    with together(device, out, body, set_aside, command="train", **opening) as (world, run, aside):
+    opening |= {"command": "train", "track": track}
+    with together(device, out, body, set_aside, **opening) as (world, run, aside):
         found = sides_for(learned, data, held_out, seed=how.seed, format=format, aside=aside)
         if told := last_steps_only(learned, found.train):
             print(f"note: {told}", file=sys.stderr)

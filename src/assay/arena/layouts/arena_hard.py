@@ -6,6 +6,7 @@ which a game is null or has no score, neither counts, for one order alone favour
 """
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from assay.arena.ballots import Ballot, outcome_of
@@ -13,8 +14,19 @@ from assay.arena.votes import Outcome, Votes
 from assay.data import fields
 from assay.errors import DataError
 
-__all__ = ["STRONG", "ballots", "games", "matches", "rows"]
+__all__ = ["BASELINES", "STRONG", "ballots", "games", "matches", "rows"]
 
+BASELINES: Final = MappingProxyType(
+    {
+        "hard_prompt": "o3-mini-2025-01-31",
+        "coding": "o3-mini-2025-01-31",
+        "math": "o3-mini-2025-01-31",
+        "creative_writing": "gemini-2.0-flash-001",
+        "arena-hard-v0.1": "gpt-4-0314",
+    }
+)
+"""Baseline of each category, where a row names none; of the first version's rows, too, which have
+no category."""
 STRONG: Final = 3.0
 """Votes that a ">>" or "<<" counts."""
 SCORES: Final = {
@@ -42,11 +54,14 @@ def games(row: Mapping[str, Any]) -> list[tuple[Outcome | None, float]]:
     return [(None, 1.0)] * 2 if any(said is None for said, _ in found) else found
 
 
-def ballots(row: Mapping[str, Any], baseline: str | None = None) -> Iterator[Ballot]:
-    """Two votes a row. baseline: where the row names none, as in the first version."""
-    against = row.get("baseline") or baseline
+def ballots(row: Mapping[str, Any]) -> Iterator[Ballot]:
+    """Two votes a row."""
+    against = row.get("baseline") or BASELINES.get(row.get("category", "arena-hard-v0.1"))
     if not against:
-        raise DataError("the row names no baseline; give the one that the answers were judged with")
+        raise DataError(
+            f"the row names no baseline, and its category {row['category']!r} has none; add a"
+            " column baseline with the model that the answers were judged against"
+        )
     model = fields.text(row, "model")
     for (outcome, weight), sides in zip(
         games(row), ((against, model), (model, against)), strict=True

@@ -9,7 +9,6 @@ sigmoid of the difference from the baseline.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from assay.arena.ballots import Ballot, collected
 from assay.arena.bradley_terry import fit
 from assay.arena.intervals import covariance, difference
 from assay.arena.layouts import arena_hard
+from assay.arena.layouts.arena_hard import BASELINES
 from assay.arena.style import MEASURES, controlled, measured
 from assay.arena.votes import Votes
 from assay.data import fields
@@ -28,16 +28,6 @@ from assay.stats import Estimate
 
 __all__ = ["BASELINES", "measures_of", "scores", "style_controlled", "votes_of"]
 
-BASELINES: Final = MappingProxyType(
-    {
-        "hard_prompt": "o3-mini-2025-01-31",
-        "coding": "o3-mini-2025-01-31",
-        "math": "o3-mini-2025-01-31",
-        "creative_writing": "gemini-2.0-flash-001",
-        "arena-hard-v0.1": "gpt-4-0314",
-    }
-)
-"""Baseline of each category, where a row names none."""
 STATED: Final = ("token_len", "header_count", "list_count", "bold_count")
 Measures = Mapping[tuple[str, str], tuple[float, ...]]
 
@@ -77,7 +67,7 @@ def _ballots(
     for row in judgments:
         if row.get("category", category) != category:
             continue
-        for each in arena_hard.ballots(row, BASELINES.get(category)):
+        for each in arena_hard.ballots({**row, "category": category}):
             if measures is None:
                 yield each
                 continue

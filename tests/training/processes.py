@@ -1,0 +1,41 @@
+"""Processes of a test, started as torchrun starts them."""
+
+import multiprocessing
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.training.together import work
+
+SECONDS = 240
+
+
+def start(size: int, calls: Sequence[Sequence[str]], folder: Path) -> list[Any]:
+    """One process a rank, told what torchrun would tell; calls: of each, or one of all."""
+    # What all of them import is imported once.
+    context = multiprocessing.get_context("forkserver")
+    names = ["tests.training.together", "assay.workflows.train", "tests.rl.together"]
+    context.set_forkserver_preload([*names, "assay.workflows.rl"])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    told["ASSAY_WORLD_TIMEOUT"] = SECONDS
+    made = []
+    for rank in range(size):
+        mine = {k: str(v) for k, v in (told | {"RANK": rank, "LOCAL_RANK": rank}).items()}
+        given = mine, calls[rank % len(calls)], folder / f"said.{rank}"
+        made.append(context.Process(target=work, args=given, name=str(given[2]), daemon=True))
+        made[-1].start()
+    return made
+
+
+def ends(processes: Sequence[Any]) -> list[tuple[int, str]]:
+    """Exit code and error output of each."""
+    for process in processes:
+        process.join(SECONDS)
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    return [(code, Path(p.name).read_text()) for code, p in zip(codes, processes, strict=True)]
