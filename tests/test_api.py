@@ -35,7 +35,7 @@ JOBS = {
     "arena": (
         "players data judges gold people out budget design until baseline style checkpoints"
         " max_tokens temperature limit ledger repeats prices format set_aside micro_tokens dtype"
-        " device seed chunk overwrite settings"
+        " weights device seed chunk overwrite settings"
     ),
     "audit": (
         "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"

@@ -2,7 +2,8 @@
 
 The jobs are functions that take names or objects: `train`, `sft`, `load_scorer`, `score`,
 `evaluate`, `benchmark`, `audit`, `best_of_n`, `search`, `compare`, `judge`, `arena`, `label`,
-`annotate`, `verify`, `rl` and `overoptimization`. Everything is imported when it is first asked for.
+`annotate`, `verify`, `rl` and `overoptimization`. Everything is imported when it is first asked
+for.
 """
 
 import importlib

@@ -23,6 +23,7 @@ from assay.arena.votes import Votes
 from assay.errors import ConfigError, DataError
 from assay.protocols import Judge, Sampling, Scorer
 from assay.specs.answerers import Asking, prices_of
+from assay.specs.compute import Weights
 from assay.specs.generators import generator
 from assay.specs.words import parse
 from assay.workflows._arena import VOTES, Arena, Next
@@ -68,6 +69,7 @@ def arena(
     set_aside: str | Path | bool | None = None,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     seed: int = 0,
     chunk: int = 128,
@@ -104,14 +106,15 @@ def arena(
             prices=None if prices is None else prices_of(prices),
             device=device,
             dtype=dtype,
+            weights=weights,
             micro_tokens=micro_tokens,
         )
         asked = _opened(judges, gold, asking)
         records = [] if data is None else read(data, format, aside_in(set_aside, out))[:limit]
         place = Entered(
             records=records,
-            scorer=lambda word: open_scorer(word, device, dtype, micro_tokens),
-            generator=lambda word: generator(word, device=device, dtype=dtype),
+            scorer=lambda word: open_scorer(word, device, dtype, weights, micro_tokens),
+            generator=lambda word: generator(word, device=device, dtype=dtype, weights=weights),
             sampling=Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed),
             ledger=paid,
             run=run,
