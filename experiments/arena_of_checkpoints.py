@@ -4,7 +4,7 @@ In the arithmetic world a policy of about 100k parameters is trained against a p
 by the score of the last step or by the weakest step (`experiments.rl_worlds`). What it writes to
 held-out problems at every tenth round is kept, and the checkpoints meet in pairs before judges:
 gold (the exact verifier), the process model read in either way, and one that prefers the longer
-response.
+response. In a first arena ways to choose are the players: each picks from eight samples.
 
     python -m experiments.arena_of_checkpoints --json
 """
@@ -13,16 +13,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import tyro
 from experiments.rl_worlds import ARMS, BASE, policy_of, prepare, world_of
 
+from assay.aggregation import Aggregation
 from assay.data import io
 from assay.models import checkpoint
-from assay.protocols import Scorer
+from assay.protocols import Prefix, Sampling, Scorer
 from assay.rl.loop import optimise
 from assay.rl.scoring import Part
-from assay.scorers.baselines import Longest
+from assay.scorers.baselines import Longest, Random, Shortest
 from assay.scorers.local import LocalScorer
 from assay.scorers.reaggregate import Aggregated
 from assay.scorers.verifier import Verified
@@ -32,6 +34,8 @@ from assay.worlds.threads import threads
 
 EVERY = 10
 """Rounds from one checkpoint to the next."""
+READ: Final[tuple[Aggregation, ...]] = ("last", "mean", "product", "min")
+"""Ways to read a process model."""
 
 
 @dataclass
@@ -102,14 +106,37 @@ class Experiment:
     """Print JSON."""
 
     def __call__(self) -> None:
-        found = {}
+        found = {"rewards as players": self.rewards()}
         for arm in self.arms:
             folder = train(self.out, self.seed, arm, self.rounds, self.prompts)
             found[arm] = self.arena(arm, folder)
         if self.json:
             print(json.dumps({arm: one.to_json() for arm, one in found.items()}, indent=1))
             return
-        print("\n\n".join(f"paid by {arm}\n{one}" for arm, one in found.items()))
+        print("\n\n".join(f"## {arm}\n{one}" for arm, one in found.items()))
+
+    def rewards(self) -> Arena:
+        """Ways to choose as players: each picks from eight samples of the untrained policy, and
+        gold compares what they picked."""
+        prepare(self.out, self.seed)
+        folder, world = self.out / f"seed{self.seed}", world_of(self.seed)
+        prm = LocalScorer(checkpoint.load(folder / "prm"))
+        prompts = world.prompts()[1][: self.prompts]
+        sampling = Sampling(n=8, max_tokens=world.max_tokens, seed=self.seed)
+        with threads(1):
+            policy = world.policy(folder / "policy")
+            drawn = policy.generate([Prefix(p) for p in prompts], sampling)
+            players = {f"PRM, {how}": Aggregated(prm, how) for how in READ}
+            return arena(
+                players | {"the longer": Longest(), "the shorter": Shortest(), "any": Random()},
+                [Group(prompt=p, responses=tuple(r)) for p, r in zip(prompts, drawn, strict=True)],
+                judges={},
+                gold=Verified(world.verifier),
+                budget=self.budget,
+                seed=self.seed,
+                out=self.out / "page rewards",
+                overwrite=True,
+            )
 
     def arena(self, arm: str, folder: Path) -> Arena:
         """All checkpoints before the three judges."""

@@ -210,7 +210,8 @@ def arena_rate(
     """Rate the players of votes: a table with intervals, ranks, and what speaks for and against it.
 
     source: votes in one of the layouts (`docs/explain/arena.md`), or an arena's folder. by_judge: a
-    table per judge; abilities: how far each can be relied on (Crowd-BT). anchor: NAME or
+    table per judge; abilities: how far each can be relied on (Crowd-BT), without
+    intervals, which `arena.crowd` makes by refits. anchor: NAME or
     NAME=RATING. people: other votes on the same players, to compare with. The rest is that of
     `arena.ratings.rate` and `arena`. Players who cannot be compared are named, and no error.
     """
@@ -237,7 +238,7 @@ def arena_rate(
             None,
             None if people is None else _table(people, PEOPLE, seed=seed),
             baseline=baseline,
-            abilities=crowd(votes, resamples=200, seed=seed).abilities if abilities else {},
+            abilities=crowd(votes).abilities if abilities else {},
             settings=body,
             seed=seed,
         )
