@@ -129,28 +129,43 @@ def arena(
         meetings = Meetings(
             pools=there, judges=asked, run=run, ledger=paid, chunk=chunk, seed=seed
         ).played(budget=budget, design=design, until=until)
-        found = {
-            name: standing(
-                name, meetings.votes(name), style=style, orders=meetings.ordered(name), seed=seed
-            )
-            for name in asked
-        }
-        if not any(len(each.votes) for each in found.values()):
-            raise DataError(f"no judge said anything; {'; '.join(meetings.reasons())}")
-        result = _result(
-            f"Arena of {len(there.players)} players",
-            f"{len(there.prompts):,} prompts, {len(meetings.met):,} meetings",
-            found,
-            next(reversed(asked)) if gold is not None else None,
-            None if people is None else _table(people, PEOPLE, style=style, seed=seed),
+        result = _concluded(
+            meetings,
+            gold=gold is not None,
+            people=people,
+            style=style,
+            seed=seed,
             baseline=baseline,
-            notes=(*there.notes, *meetings.notes()),
-            agreement=meetings.agreement(),
             bill=bill([paid, *asking.opened]),
             settings=body,
-            seed=seed,
         )
         return result.written_in(run)
+
+
+def _concluded(
+    meetings: Meetings, *, gold: bool, people: Source | None, style: bool, seed: int, **more: Any
+) -> Arena:
+    """The tables of what was played; gold: whether the last judge stands for it."""
+    there, judges = meetings.pools, list(meetings.judges)
+    found = {
+        name: standing(
+            name, meetings.votes(name), style=style, orders=meetings.ordered(name), seed=seed
+        )
+        for name in judges
+    }
+    if not any(len(each.votes) for each in found.values()):
+        raise DataError(f"no judge said anything; {'; '.join(meetings.reasons())}")
+    return _result(
+        f"Arena of {len(there.players)} players",
+        f"{len(there.prompts):,} prompts, {len(meetings.met):,} meetings",
+        found,
+        judges[-1] if gold else None,
+        None if people is None else _table(people, PEOPLE, style=style, seed=seed),
+        notes=(*there.notes, *meetings.notes()),
+        agreement=meetings.agreement(),
+        seed=seed,
+        **more,
+    )
 
 
 def _files(players: Given) -> list[str]:
