@@ -22,6 +22,7 @@ from assay.data.rubrics import read_rubric
 from assay.errors import ConfigError, DataError
 from assay.questions import Question
 from assay.scorers.non_empty import Answered
+from assay.specs.compute import Weights
 from assay.specs.generators import splitter
 from assay.types import Record
 from assay.workflows._data import Data, aside_in, read
@@ -86,6 +87,7 @@ def annotate(
     set_aside: str | Path | bool | None = None,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
     seed: int = 0,
 ) -> Annotation:
@@ -121,7 +123,9 @@ def annotate(
     if pool is not None:
         aside = aside_in(set_aside, place.parent if isinstance(place, Path) else None)
         records = records_of(pool, format, aside)[:limit]
-        compute: dict[str, Any] = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+        compute: dict[str, Any] = {
+            "device": device, "dtype": dtype, "weights": weights, "micro_tokens": micro_tokens
+        }  # fmt: skip
         asked = _questions(questions, rubric)
         make = partial(
             imports.tasks_of, kind=kind, questions=asked, mode=mode, reference=show_reference,
