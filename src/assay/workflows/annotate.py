@@ -56,7 +56,12 @@ class Annotation:
         """What there is to label, and how far it is."""
         done = self.store.progress().done
         new = f", {self.added} of them new" if 0 < self.added < self.tasks else ""
-        return "; ".join([f"{self.where}: {self.tasks} tasks{new}, {done} labels", *self.notes])
+        words = f"{self.where}: {_of(self.tasks, 'task')}{new}, {_of(done, 'label')}"
+        return "; ".join([words, *self.notes])
+
+
+def _of(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def annotate(
@@ -263,8 +268,13 @@ def _invited(store: Store, place: str | Path, annotators: int) -> dict[str, str]
     return links
 
 
+def _links_of(store: Path) -> Path:
+    """The file of a store's links: two stores in a folder have one each."""
+    return store.with_name(LINKS if store.name == STORE else f"{store.name}.{LINKS}")
+
+
 def _links(place: str | Path) -> dict[str, str]:
-    path = place.parent / LINKS if isinstance(place, Path) else None
+    path = _links_of(place) if isinstance(place, Path) else None
     if path is None or not path.is_file():
         return {}
     rows = (line.rsplit("\t", 1) for line in path.read_text("utf-8").splitlines())
@@ -275,7 +285,7 @@ def keep_links(place: str | Path, links: Mapping[str, str]) -> None:
     """Keep tokens beside the file of a store, for their owner alone."""
     if not isinstance(place, Path):
         return
-    path = place.parent / LINKS
+    path = _links_of(place)
     path.touch(mode=0o600)
     path.chmod(0o600)
     with path.open("w", encoding="utf-8") as file:
