@@ -7,6 +7,8 @@ from assay.arena import intervals
 from assay.arena.aggregate import Table
 from assay.arena.bradley_terry import fit, fit_table
 from assay.arena.intervals import bootstrap, covariance, difference, estimates, rank_intervals
+from assay.arena.orders import compared
+from assay.arena.ratings import rate
 from assay.arena.ties import scores
 from assay.arena.votes import Votes, votes
 from assay.errors import DataError
@@ -130,6 +132,17 @@ def test_ranks_of_clear_and_of_equal_players() -> None:
     made = votes(*map(list, zip(*rows, strict=True)))
     ratings = fit(made)
     assert rank_intervals(ratings, covariance(ratings, made)).tolist() == [[1, 3]] * 3
+
+
+def test_a_difference_that_no_cluster_changes_is_not_certain() -> None:
+    # Every prompt has the same votes: their errors by cluster are 0, which is no interval.
+    rows = [(a, b, said, q) for q in range(9) for a, b in ("AB", "BC", "AC") for said in (0, 0, 1)]
+    a, b, said, prompt = map(list, zip(*rows, strict=True))
+    table = rate(votes(a, b, said, cluster=prompt))
+    assert np.isnan([line.rating.low for line in table.lines]).all()
+    assert [line.ranks for line in table.lines] == [(1, 3)] * 3
+    orders = compared(table, table)
+    assert (orders.alike, orders.open, orders.tau.low) == (0, 3, -1)
 
 
 def population(strength: np.ndarray, spread: float) -> np.ndarray:

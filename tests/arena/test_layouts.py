@@ -193,7 +193,7 @@ def test_a_plain_table_may_have_any_columns(tmp_path: Path) -> None:
     made = read(path, columns=names, covariates=("dlen",))
     assert made.covariates is not None
     assert made.covariates.tolist() == [[3.0]]
-    assert dict(made.left_out) == {"a covariate or measure is NaN or infinite": 1}
+    assert dict(made.left_out) == {"a covariate or measure is NaN, infinite or beyond 1e100": 1}
     with pytest.raises(DataError, match="no row has a number in each of length"):
         read(path, columns=names, covariates=("length",))
     with pytest.raises(ConfigError, match="a vote has no part who"):
@@ -220,3 +220,9 @@ def test_llmfao_is_read_as_it_is(assay_data: Path) -> None:
     assert (len(judged), dict(judged.left_out)) == (3236, {})
     assert judged.cluster is not None
     assert len(set(judged.cluster.tolist())) == 19
+
+
+def test_a_bad_first_row_is_named_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "short.csv").write_text("first,second,outcome\na,b\n")
+    with pytest.raises(DataError, match=r"short\.csv:2: the row has 2 cells"):
+        read(tmp_path / "short.csv")

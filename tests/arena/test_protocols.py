@@ -188,7 +188,7 @@ def test_style_is_taken_out_of_scores() -> None:
     assert equal.low < plain.low
     del measures["0", "m"]
     assert arena_hard.votes_of(rows, "hard_prompt", measures).left_out == {
-        "a covariate or measure is NaN or infinite": 2
+        "a covariate or measure is NaN, infinite or beyond 1e100": 2
     }
     (counts,) = arena_hard.measures_of(
         [{"uid": 1, "model": "m", "messages": [{"content": {"answer": "# a\n**b**"}}]}]

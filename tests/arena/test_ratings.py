@@ -218,3 +218,25 @@ def test_weights_are_repeated_votes() -> None:
 def test_few_clusters_are_said(llmfao: Votes) -> None:
     assert "13 clusters are few for 59 players" in rate(llmfao).summary
     assert "clusters are few" not in rate(THREE).summary
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-3, 1e12])
+def test_ratings_do_not_depend_on_the_unit_of_a_covariate(size: float) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 4, 300)
+    b, x = (a + rng.integers(1, 4, 300)) % 4, rng.standard_normal(300)
+    said = (rng.random(300) > 1 / (1 + np.exp(-0.5 * x))).astype(int).tolist()
+    one, other = (
+        fit(votes([*map(str, a)], [*map(str, b)], said, covariates={"x": x * unit}))
+        for unit in (1.0, size)
+    )
+    assert other.strength == pytest.approx(one.strength, rel=1e-6)
+    assert other.coefficients * size == pytest.approx(one.coefficients, rel=1e-6)
+
+
+def test_numbers_that_overflow_are_left_out_and_nothing_left_is_said() -> None:
+    cast = votes(["a", "b"], ["b", "a"], [0, 0], weight=[1e300, 1e-300])
+    assert not len(cast)
+    with pytest.raises(DataError, match="no vote to rate by"):
+        fit(cast)
+    assert not len(votes(["a"], ["b"], [0], covariates={"x": [1e200]}))

@@ -21,8 +21,8 @@ def test_what_cannot_be_used_is_left_out_and_counted() -> None:
         "a player has no name": 1,
         "a player met itself": 1,
         "the outcome is not known": 1,
-        "the weight is not a number above 0": 1,
-        "a covariate or measure is NaN or infinite": 1,
+        "the weight is not a number above 0 (1e-100 to 1e100)": 1,
+        "a covariate or measure is NaN, infinite or beyond 1e100": 1,
     }
     assert "1 left out: a player met itself" in summary(made)
     assert made.weights.tolist() == [1, 2]

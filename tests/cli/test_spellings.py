@@ -71,3 +71,8 @@ def test_the_loss_may_stand_behind_the_data_and_a_missing_one_is_asked_for(tmp_p
         put_first("train", [str(data), "--out", "rm"], {"rm", "orm"})
     with pytest.raises(ConfigError, match="'om'; did you mean orm"):
         put_first("train", ["om"], {"rm", "orm"})
+
+
+def test_columns_of_votes_stay_an_option() -> None:
+    words = "rate v.csv --columns first=a,second=b".split()
+    assert today("arena", words) == words

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import assay
+from assay.arena.votes import votes
 from assay.cli import main
 from assay.data import io
-from assay.errors import DataError
+from assay.errors import ConfigError, DataError
 from assay.questions import Comparison, Game
 from assay.types import Group, Prompt, Ranking, Response, Unscored
 from assay.workflows.arena import arena_compare, arena_next, arena_rate
@@ -180,7 +181,7 @@ def test_each_fault_of_votes_has_its_sentence(tmp_path: Path) -> None:
         " [A, B, C]; [X, Y]",
         "1 votes are left out, 27% of all: a player met itself",
         "1 votes are left out, 27% of all: the outcome is not known",
-        "1 votes are left out, 27% of all: the weight is not a number above 0",
+        "1 votes are left out, 27% of all: the weight is not a number above 0 (1e-100 to 1e100)",
         "1 votes repeat another one",
     ):
         assert sentence in said
@@ -208,7 +209,7 @@ def test_what_to_ask_next_and_whether_to_stop(tmp_path: Path) -> None:
     asked = arena_next(path, count=3)
     assert not asked.decision.stop
     assert {asked.proposals[0].first, asked.proposals[0].second} == {"b", "c"}
-    assert "go on: not told apart yet are" in str(asked)
+    assert "go on: not told apart yet, at 98.4802 %: " in str(asked)
     path.write_text("\n".join([*rows[:201], *(f"b,c,{'model_a' if i % 10 else 'model_b'},{i}"
                                                for i in range(200))]))  # fmt: skip
     assert "stop: enough is known" in str(arena_next(path))
@@ -237,6 +238,42 @@ def test_arenas_are_compared_by_command(tmp_path: Path, capsys: pytest.CaptureFi
         assert ended.value.code == 2
         assert line in capsys.readouterr().err
     assert arena_compare(tmp_path / "one", tmp_path / "one").orders["one"].tau.value == 1
+
+
+def test_a_table_of_many_voters_is_compared_whole_and_its_columns_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "votes.csv"
+    rows = [f"{a},{b},{'left' if i % 3 else 'right'},w{i % 5}" for i in range(30)
+            for a, b in ("xy", "yz", "xz")]  # fmt: skip
+    file.write_text("\n".join(["one,two,who,worker", *rows]))
+    named = ["first=one", "second=two", "outcome=who"]
+    for columns in ([",".join(named)], named):
+        main(["arena", "rate", str(file), "--columns", *columns, "--out", str(tmp_path / "r"),
+              "--overwrite"])  # fmt: skip
+        assert "x" in capsys.readouterr().out
+    assert arena_compare(tmp_path / "r", tmp_path / "r").orders["one"].tau.value == 1
+    for words in (["--seed", "-1"], ["--regularised", "nan"], ["--ridge", "-1"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["arena", "rate", str(tmp_path / "r"), *words])
+        assert ended.value.code == 2
+        assert "give" in capsys.readouterr().err
+
+
+def test_votes_of_a_folder_are_those_of_its_tables(tmp_path: Path) -> None:
+    people = votes(["a", "bb"] * 20, ["bb", "a"] * 20, [0, 0, 0, 1] * 10)
+    assay.arena(PLAYERS, judges=["longest"], people=people, out=tmp_path / "run")
+    again = arena_rate(tmp_path / "run", by_judge=True)
+    assert {*again.standings} == {"longest", "people"}
+    with pytest.raises(ConfigError, match="tables of longest, people"):
+        # Before anybody is asked: nothing is kept.
+        assay.arena(PLAYERS, judges={"j": Judge()}, people=tmp_path / "run", out=tmp_path / "other")
+    assert not list((tmp_path / "other").glob("kept*"))
+
+
+def test_markup_in_a_name_is_the_name() -> None:
+    found = arena_rate(votes(["c[red]x", "b"] * 6, ["b", "c[red]x"] * 6, [0, 0, 1] * 4))
+    assert "c[red]x" in str(found)
 
 
 def test_people_are_the_reference_where_they_voted(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from assay.arena.aggregate import Table, tabulate
 from assay.arena.connected import connected, rateable
 from assay.arena.ties import LIKELIHOODS, Model, Terms
 from assay.arena.votes import Votes
-from assay.errors import DataError
+from assay.errors import ConfigError, DataError
 from assay.stats.intervals import Array
 
 __all__ = ["ELO", "Fit", "differences", "fit", "fit_table", "with_prior"]
@@ -85,6 +85,8 @@ def fit(
     fall into groups that cannot be compared, naming them, where somebody has no finite rating, and
     where the model needs ties and there are none.
     """
+    if not 0 <= ridge < math.inf:
+        raise ConfigError(f"ridge is {ridge}; give a number of 0 or more")
     table = tabulate(votes)
     found = connected(with_prior(table, regularised))
     if found.not_scoreable and len(found.components) == 1:
@@ -102,8 +104,11 @@ def with_prior(table: Table, lam: float) -> Table:
     """Return the table with lambda / 2 more wins each way on every pair of players that met.
 
     Nothing is added between players who never met: a prior there would make groups comparable that
-    are not, and would move pairs whose votes it has nothing to do with.
+    are not, and would move pairs whose votes it has nothing to do with. Raises `ConfigError` for a
+    lambda that is not a number of 0 or more.
     """
+    if not 0 <= lam < math.inf:
+        raise ConfigError(f"regularised is {lam}; give a number of 0 or more")
     if lam == 0:
         return table
     k = table.players
@@ -150,13 +155,14 @@ def fit_table(
         # Both say so of equal players: nu / (2 + nu), and (theta - 1) / (theta + 1).
         odds = 2 * share / (1 - share) if model == "davidson" else (1 + share) / (1 - share)
         x[-1] = math.log(odds)
+    unit = _units(data, len(x))
     value, terms = _evaluate(data, model, x, ridge, has_tie)
     for step in range(STEPS):
         slope, hessian = _assemble(data, terms, x, ridge, has_tie)
         move = _solve(hessian, slope, k)
-        flat = np.abs(slope).max(initial=0.0) <= PRECISE * max(total, 1.0)
+        flat = np.abs(slope / unit).max(initial=0.0) <= PRECISE * max(total, 1.0)
         # Towards an infinite maximum the slope vanishes, too, but steps stay long.
-        if flat and np.abs(move).max(initial=0.0) <= NEAR:
+        if flat and np.abs(move * unit).max(initial=0.0) <= NEAR:
             x[:k] -= x[:k].mean()
             return Fit(
                 model=model,
@@ -177,12 +183,22 @@ def fit_table(
                 break
             size /= 2
         x, value = x + size * move, new
-        if np.abs(x).max() > FURTHEST:
+        if np.abs(x * unit).max() > FURTHEST:
             break
     raise DataError(
         "there is no finite maximum: a covariate or a player separates wins from losses; drop the"
         " covariate, or give a ridge (ridge=1.0)"
     )
+
+
+def _units(data: Table, p: int) -> Array:
+    """Log-odds that one unit of each parameter comes to, (p,): 1, and the root mean square of a
+    covariate, so that nothing depends on whether lengths are in letters or in thousands."""
+    unit = np.ones(p)
+    if data.covariates is not None and len(data.covariates):
+        size = np.sqrt((data.covariates**2).mean(axis=0))
+        unit[data.players : data.players + len(size)] = np.where(size > 0, size, 1.0)
+    return unit
 
 
 def differences(table: Table, parameters: Array) -> Array:

@@ -79,6 +79,8 @@ def rateable(votes: Votes, found: Connected, regularised: float = 0.0) -> NDArra
     """
     if len(found.components) == 1:
         return np.asarray(found.components[0], dtype=np.intp)
+    if not len(votes):
+        raise DataError("there is no vote to rate by")
     advice = "" if regularised else f", or {REGULARISED}"
     if not found.components:
         raise DataError(

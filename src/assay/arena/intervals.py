@@ -29,7 +29,7 @@ from assay.arena.bradley_terry import Fit, factor, fit_table
 from assay.arena.connected import connected
 from assay.arena.ties import scores
 from assay.arena.votes import Codes, Votes
-from assay.errors import DataError
+from assay.errors import ConfigError, DataError
 from assay.stats import Estimate
 from assay.stats.intervals import Array, percentiles, student_quantile, widened
 
@@ -42,6 +42,7 @@ __all__ = [
     "difference",
     "estimates",
     "rank_intervals",
+    "simulated",
 ]
 
 Kind = Literal["cluster", "sandwich", "model"]
@@ -224,7 +225,9 @@ def estimates(fit: Fit, spread: Covariance, confidence: float = 0.95) -> list[Es
     Regularised strengths have none: they are drawn together by the prior, not by the votes. Nor
     have coefficients under a ridge.
     """
-    half = student_quantile(spread.df, confidence) * np.sqrt(np.diag(spread.matrix))
+    half = student_quantile(spread.df, confidence) * np.sqrt(
+        np.maximum(np.diag(spread.matrix), 0.0)
+    )
     k, c = len(fit.players), len(fit.coefficients)
     if fit.regularised:
         half[:] = np.nan
@@ -253,6 +256,28 @@ def difference(
     return Estimate(value=value, low=value - half, high=value + half, n=spread.n)
 
 
+def simulated(fit: Fit, spread: Covariance, *, draws: int, seed: int = 0) -> tuple[Array, Array]:
+    """Return the standard errors of all differences, (k, k), and simulated errors of the strengths,
+    (k, draws).
+
+    A difference whose error is rounding alone, and a player's from itself, has an infinite one:
+    what never varies is not certain. Raises `ConfigError` for a seed below 0.
+    """
+    if seed < 0:
+        raise ConfigError(f"the seed is {seed}; give 0 or more")
+    k = len(fit.players)
+    cov = spread.matrix[:k, :k]
+    variance = np.diag(cov)[:, None] + np.diag(cov)[None] - 2 * cov
+    errors = np.sqrt(np.maximum(variance, 0.0))
+    errors[errors <= NONE] = np.inf
+    values, vectors = np.linalg.eigh(cov)
+    rng = np.random.default_rng(seed)
+    noise = (vectors * np.sqrt(np.maximum(values, 0.0))) @ rng.standard_normal((k, draws))
+    if np.isfinite(spread.df):
+        noise /= np.sqrt(rng.chisquare(spread.df, size=draws) / spread.df)
+    return errors, noise
+
+
 def rank_intervals(
     fit: Fit,
     spread: Covariance,
@@ -268,20 +293,12 @@ def rank_intervals(
     from all others, simulated (Mogstad et al. 2024, arXiv:2007.02388). So each interval holds its
     rank at the confidence stated; all at once they hold less often.
     """
-    k = len(fit.players)
-    cov, r = spread.matrix[:k, :k], fit.strength
-    variance = np.diag(cov)[:, None] + np.diag(cov)[None] - 2 * cov
-    error = np.sqrt(np.maximum(variance, 0.0))
-    np.fill_diagonal(error, np.inf)
-    values, vectors = np.linalg.eigh(cov)
-    rng = np.random.default_rng(seed)
-    noise = (vectors * np.sqrt(np.maximum(values, 0.0))) @ rng.standard_normal((k, draws))
-    if np.isfinite(spread.df):
-        noise /= np.sqrt(rng.chisquare(spread.df, size=draws) / spread.df)
-    noise = noise.astype(np.float32)
+    k, r = len(fit.players), fit.strength
+    errors, exact = simulated(fit, spread, draws=draws, seed=seed)
+    noise = exact.astype(np.float32)
     ends = np.empty((k, 2), dtype=np.int64)
     for i in range(k):
-        per_error = 1 / np.maximum(error[i], 1e-30)
+        per_error = 1 / errors[i]
         gaps = np.abs(noise - noise[i])
         gaps *= per_error[:, None].astype(np.float32)
         reach = np.quantile(gaps.max(axis=0), confidence)

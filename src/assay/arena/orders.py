@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from assay.arena.bradley_terry import Fit
-from assay.arena.intervals import Covariance
+from assay.arena.intervals import Covariance, simulated
 from assay.arena.ratings import Ratings
 from assay.errors import ConfigError
 from assay.stats import Estimate
@@ -69,20 +69,12 @@ class Orders:
 def held_at_once(
     fit: Fit, spread: Covariance, *, error: float = ERROR, draws: int = 2000, seed: int = 0
 ) -> tuple[Array, float]:
-    """Return the standard errors of all differences, (k, k), and how many of them hold all
-    differences at once with probability 1 - error."""
-    k = len(fit.players)
-    cov = spread.matrix[:k, :k]
-    variance = np.diag(cov)[:, None] + np.diag(cov)[None] - 2 * cov
-    errors = np.sqrt(np.maximum(variance, 0.0))
-    values, vectors = np.linalg.eigh(cov)
-    rng = np.random.default_rng(seed)
-    noise = (vectors * np.sqrt(np.maximum(values, 0.0))) @ rng.standard_normal((k, draws))
-    if np.isfinite(spread.df):
-        noise /= np.sqrt(rng.chisquare(spread.df, size=draws) / spread.df)
+    """Return the standard errors of all differences, (k, k), infinite where there is none, and how
+    many of them hold all differences at once with probability 1 - error."""
+    errors, noise = simulated(fit, spread, draws=draws, seed=seed)
     largest = np.zeros(draws)
-    for i in range(k - 1):
-        gaps = np.abs(noise[i] - noise[i + 1 :]) / np.maximum(errors[i, i + 1 :], 1e-30)[:, None]
+    for i in range(len(noise) - 1):
+        gaps = np.abs(noise[i] - noise[i + 1 :]) / errors[i, i + 1 :, None]
         np.maximum(largest, gaps.max(axis=0), out=largest)
     return errors, float(np.quantile(largest, 1 - error))
 
@@ -147,7 +139,8 @@ def _differences(table: Ratings, common: Sequence[str], seed: int) -> tuple[Arra
     if table.fit.regularised:
         return d, np.full_like(d, np.nan), np.full_like(d, np.nan)
     errors, reach = held_at_once(table.fit, table.spread, error=ERROR / 2, seed=seed)
-    half = reach * errors[np.ix_(at, at)]
+    half = errors[np.ix_(at, at)]
+    half = reach * np.where(np.isfinite(half), half, np.nan)
     return d, d - half, d + half
 
 

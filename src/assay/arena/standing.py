@@ -23,6 +23,7 @@ from assay.arena.votes import Outcome, Votes, summary
 from assay.errors import ConfigError, DataError
 from assay.stats import Estimate
 from assay.stats.intervals import Array
+from assay.stats.numbers import beside
 
 __all__ = ["Standing", "standing", "trust"]
 
@@ -234,6 +235,6 @@ def _of_ratings(of: Standing, ratings: Ratings) -> list[str]:
 
 
 def _leaning(share: Estimate, who: str, where: str) -> str:
-    ends = f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}] of the points {where}"
+    ends = f"{beside(share, 2)} of the points {where}"
     lean = share.low > 0.5 or share.high < 0.5
     return f"{who[:1].upper()}{who[1:]} gets {ends}{'' if lean else ', which may be half'}."

@@ -38,8 +38,10 @@ POINTS: Final = np.array([1.0, 0.0, 0.5, 0.5])
 NO_PLAYER: Final = "a player has no name"
 SELF_PLAY: Final = "a player met itself"
 NO_OUTCOME: Final = "the outcome is not known"
-NOT_FINITE: Final = "a covariate or measure is NaN or infinite"
-BAD_WEIGHT: Final = "the weight is not a number above 0"
+NOT_FINITE: Final = "a covariate or measure is NaN, infinite or beyond 1e100"
+LARGEST: Final = 1e100
+"""Largest number used, and its inverse the smallest weight: their squares are numbers yet."""
+BAD_WEIGHT: Final = "the weight is not a number above 0 (1e-100 to 1e100)"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,7 +106,7 @@ class Votes:
                 raise DataError(f"{name} must be codes from 0 to {size - 1}")
         if n and bool((self.first == self.second).any()):
             raise DataError(f"{SELF_PLAY}; make the value by `votes`, which leaves it out")
-        if self.weight is not None and not (np.isfinite(self.weight) & (self.weight > 0)).all():
+        if self.weight is not None and not _usable(self.weight).all():
             raise DataError(f"{BAD_WEIGHT}; make the value by `votes`, which leaves it out")
         _check_numbers("covariates", self.covariates, (n, len(self.covariate_names)))
         _check_numbers("measures", self.measures, (n, len(self.measure_names), 2))
@@ -207,7 +209,7 @@ def votes(
     ]
     w = None if weight is None else np.asarray(weight, dtype=np.float64)
     if w is not None:
-        faults.append((BAD_WEIGHT, ~(np.isfinite(w) & (w > 0))))
+        faults.append((BAD_WEIGHT, ~_usable(w)))
     x = _stacked(covariates or {}, faults)
     sides = _stacked(measures or {}, faults)
     kept, counts = np.ones(n, dtype=np.bool_), {}
@@ -240,8 +242,12 @@ def _check_numbers(name: str, x: Array | None, shape: tuple[int, ...]) -> None:
     there = (shape[0], 0, *shape[2:]) if x is None else x.shape
     if there != shape:
         raise DataError(f"{name} have the shape {there}; their names ask for {shape}")
-    if x is not None and not np.isfinite(x).all():
+    if x is not None and not (np.abs(x) <= LARGEST).all():
         raise DataError(f"{name} must be finite; make the value by `votes`, which leaves them out")
+
+
+def _usable(weight: Array) -> NDArray[np.bool_]:
+    return (weight >= 1 / LARGEST) & (weight <= LARGEST)
 
 
 def _stacked(
@@ -251,7 +257,7 @@ def _stacked(
     if not named:
         return None
     x = np.stack([np.asarray(each, dtype=np.float64) for each in named.values()], axis=1)
-    finite = np.asarray(np.isfinite(x.reshape(len(x), -1)).all(axis=1))
+    finite = np.asarray((np.abs(x.reshape(len(x), -1)) <= LARGEST).all(axis=1))
     faults.append((NOT_FINITE, ~finite))
     return x
 

@@ -102,7 +102,7 @@ class ArenaRate:
     layout: str = ""
     """Layout of the rows, where their columns do not say it."""
     columns: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART=COLUMN ...")] = ()
-    """Columns of a plain table: first, second, outcome, cluster, judge, weight."""
+    """Columns of a plain table: first, second, outcome, cluster, judge, weight, as first=x."""
     covariates: tuple[str, ...] = ()
     """Further columns of a plain table, first less second, to control for."""
     by_judge: bool = False
@@ -160,7 +160,7 @@ class ArenaNext:
     layout: str = ""
     """Layout of the rows, where their columns do not say it."""
     columns: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART=COLUMN ...")] = ()
-    """Columns of a plain table: first, second, outcome, cluster, judge, weight."""
+    """Columns of a plain table: first, second, outcome, cluster, judge, weight, as first=x."""
 
     def __call__(self) -> None:
         """Choose and print."""
@@ -205,7 +205,7 @@ class ArenaCompare:
 def _columns(words: tuple[str, ...]) -> dict[str, str] | None:
     from assay.errors import ConfigError
 
-    pairs = [word.partition("=") for word in words]
+    pairs = [one.partition("=") for word in words for one in word.split(",")]
     for part, equals, column in pairs:
         if not (part and equals and column):
             raise ConfigError(f"{part + equals + column!r} is no PART=COLUMN; write first=model_a")

@@ -34,7 +34,8 @@ def today(command: str, arguments: Sequence[str]) -> list[str]:
 def _columns(command: str, words: list[str]) -> list[str]:
     """`--columns PART=COLUMN,...`: a format, as Python takes it."""
     at = _place("--columns", words)
-    if at is None:
+    if at is None or (command == "arena" and words[:1] in (["rate"], ["next"])):
+        # The columns of votes are an option of their own there.
         return words
     if _place("--format", words) is not None:
         raise ConfigError("--columns is a --format of its own; give one of them")

@@ -1,9 +1,8 @@
 """What an arena comes to: tables, orders held against each other, and what to vote on next."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Final
 
 from assay.answerers.ledger import Usage
@@ -105,8 +104,7 @@ class Arena:
 
         if run is None:
             return self
-        votes = [each.votes for each in self.standings.values()]
-        run.save(VOTES, chain.from_iterable(map(plain.rows, votes)))
+        run.save(VOTES, self._rows())
         run.save("arena.json", self.to_json())
         run.save("leaderboard.csv", as_csv(leaderboard(self.standings)))
         if self.baseline is not None:
@@ -117,6 +115,13 @@ class Arena:
             subtitle=self.of,
         )
         return dataclasses.replace(self, written=run.written())
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        """The votes; whose they are is the table's name where there are several."""
+        several = len(self.standings) > 1
+        for name, each in self.standings.items():
+            for row in plain.rows(each.votes):
+                yield {**row, "judge": name} if several else row
 
     def _boards(self, run: Run, baseline: str) -> None:
         """The rows of AlpacaEval and Arena-Hard by the first judge."""
@@ -162,6 +167,7 @@ def _order(each: Orders) -> dict[str, Any]:
 
 
 def _table(each: Standing) -> list[str]:
+    from rich.markup import escape
     from rich.table import Table
 
     from assay.console.tables import text
@@ -174,7 +180,7 @@ def _table(each: Standing) -> list[str]:
         rating = line.rating
         said = rating.reason if isinstance(rating, Unscored) else beside(rating, 0)
         rank = "–" if line.rank is None else f"{line.rank}{ends}"
-        table.add_row(rank, line.player, said, f"{line.share:.2f}", f"{line.votes:,.0f}")
+        table.add_row(rank, escape(line.player), said, f"{line.share:.2f}", f"{line.votes:,.0f}")
     return text(table).splitlines()
 
 
@@ -194,6 +200,7 @@ class Next:
         if self.decision is not None:
             found["stop"] = self.decision.stop
             found["error"] = self.decision.error
+            found["level"] = self.decision.level
             found["open"] = [[a, b, gap.to_json()] for a, b, gap in self.decision.open]
         return found
 
@@ -206,4 +213,5 @@ class Next:
             return "\n".join([f"stop: enough is known, at an error of {self.decision.error:.0%}"])
         rest = [f"{a} and {b} ({beside(gap, 2)})" for a, b, gap in self.decision.open[:OPEN]]
         more = f" and {len(self.decision.open) - OPEN} more" * (len(self.decision.open) > OPEN)
-        return "\n".join([*lines, f"go on: not told apart yet are {', '.join(rest)}{more}"])
+        level = f"at {100 * self.decision.level:.6g} %"
+        return "\n".join([*lines, f"go on: not told apart yet, {level}: {', '.join(rest)}{more}"])

@@ -4,6 +4,7 @@ What judges say is kept as it comes: a tournament that was stopped plans the sam
 asks only for the rest.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -95,6 +96,8 @@ def arena(
     body = settings or described("arena", **locals())
     if budget < 1 or chunk < 1:
         raise ConfigError(f"budget is {budget} and chunk {chunk}; they must be at least 1")
+    if seed < 0:
+        raise ConfigError(f"the seed is {seed}; give 0 or more")
     files = named(*_files(players), *([] if data is None else [data]))
     with (
         opened(out, body, "arena", data=files, overwrite=overwrite) as run,
@@ -121,6 +124,7 @@ def arena(
             chunk=chunk,
             checkpoints=checkpoints,
         )
+        by = None if people is None else _table(people, PEOPLE, style=style, seed=seed)
         there = pools(entered(players, place), place.prompts)
         if baseline is not None and baseline not in there.players:
             raise ConfigError(
@@ -132,7 +136,7 @@ def arena(
         result = _concluded(
             meetings,
             gold=gold is not None,
-            people=people,
+            people=by,
             style=style,
             seed=seed,
             baseline=baseline,
@@ -143,7 +147,7 @@ def arena(
 
 
 def _concluded(
-    meetings: Meetings, *, gold: bool, people: Source | None, style: bool, seed: int, **more: Any
+    meetings: Meetings, *, gold: bool, people: Standing | None, style: bool, seed: int, **more: Any
 ) -> Arena:
     """The tables of what was played; gold: whether the last judge stands for it."""
     there, judges = meetings.pools, list(meetings.judges)
@@ -160,7 +164,7 @@ def _concluded(
         f"{len(there.prompts):,} prompts, {len(meetings.met):,} meetings",
         found,
         judges[-1] if gold else None,
-        None if people is None else _table(people, PEOPLE, style=style, seed=seed),
+        people,
         notes=(*there.notes, *meetings.notes()),
         agreement=meetings.agreement(),
         seed=seed,
@@ -276,6 +280,8 @@ def arena_next(
     `arena.design.decide`. Where somebody has no rating yet, pairs are chosen by regularised
     ratings, and nothing is decided.
     """
+    if count < 0:
+        raise ConfigError(f"count is {count}; give 0 or more")
     votes = _votes(source, layout, columns, ())
     try:
         made = fit(votes)
@@ -386,13 +392,17 @@ def _table(
         if judge not in parts:
             raise ConfigError(f"{name}: no judge is called {judge!r}; there is {', '.join(parts)}")
         votes = parts[judge]
-    elif _is_arena(source) and len(votes.judges) > 1:
-        raise ConfigError(f"{name} has tables of {', '.join(votes.judges)}; name one with --judge")
+    elif len(tables := _tables(source)) > 1:
+        raise ConfigError(f"{name} has tables of {', '.join(tables)}; name one with --judge")
     return standing(name, votes, style=style, seed=seed)
 
 
-def _is_arena(source: Source) -> bool:
-    return isinstance(source, (str, Path)) and (Path(source) / VOTES).is_file()
+def _tables(source: Source) -> list[str]:
+    """Names of the tables of an arena's folder: many may have voted for one."""
+    file = None if isinstance(source, Votes) else Path(source) / "arena.json"
+    if file is None or not file.is_file():
+        return []
+    return [each["name"] for each in json.loads(file.read_text())["judges"]]
 
 
 def _by_judge(votes: Votes) -> dict[str, Votes]:

@@ -56,12 +56,15 @@ def read(
     if first is None:
         raise DataError(f"{source} has no rows")
     every = chain([first], rows)
+    if isinstance(first, Bad):
+        with first.raw:
+            raise DataError(f"{first.where}: {first.error}")
     if columns or covariates:
         if layout not in ("", "plain"):
             raise ConfigError(f"columns and covariates are a plain table's, not {layout}'s")
         chosen: Any = plain.Table(columns=dict(columns or {}), covariates=covariates)
     else:
-        chosen = _layout(layout, {} if isinstance(first, Bad) else first.value, source)
+        chosen = _layout(layout, first.value, source)
 
     def ballots() -> Iterator[Ballot]:
         for row in every:
