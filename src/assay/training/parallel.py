@@ -160,8 +160,9 @@ def refuse(command: str) -> None:
     if _several():
         raise ConfigError(
             f"{command} runs in one process, and torchrun started {os.environ['WORLD_SIZE']};"
-            " start it by itself (`assay train`, `sft` and `rl` run in several; a model that is"
-            " large for one GPU is read by --device map, or by a server that cuts its layers)"
+            " start it by itself (`assay train`, `sft`, `rl` and `score` run in several; a model"
+            " that is large for one GPU is read by --device map, or by a server that cuts its"
+            " layers)"
         )
 
 
