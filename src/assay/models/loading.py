@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers.utils import logging
 
@@ -422,8 +422,13 @@ def read_tensors(folder: Path, names: Collection[str]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     files = sorted(folder.glob("*.safetensors"))
     for path in files:
-        with safe_open(path, framework="pt") as file:
-            found |= {name: file.get_tensor(name) for name in set(names) & set(file.keys())}
+        try:
+            with safe_open(path, framework="pt") as file:
+                found |= {name: file.get_tensor(name) for name in set(names) & set(file.keys())}
+        except SafetensorError as error:
+            raise ConfigError(
+                f"{path} is cut off or damaged ({error}); fetch the checkpoint again, whole"
+            ) from error
     if not files:
         for path in sorted(folder.glob("pytorch_model*.bin")):
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

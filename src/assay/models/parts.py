@@ -80,7 +80,7 @@ def settle(home: Path, network: Any) -> str:
 
 def local(tensor: Tensor) -> Tensor:
     """Return what this process holds of a tensor."""
-    found: Tensor = tensor.tolocal() if hasattr(tensor, "to_local") else tensor
+    found: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
     return found
 
 

@@ -183,6 +183,11 @@ def joined(device: str = "auto") -> Iterator[World]:
         try:
             with redirect_stdout(out), redirect_stderr(err):
                 yield world
+        except KeyboardInterrupt:
+            if world.leader:
+                raise
+            # A terminal interrupts all of them, and one says so.
+            raise SystemExit(130) from None
         except Exception as error:  # noqa: BLE001
             failed: Exception = error
         else:
