@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from assay.annotate.agreement import agreements, difference, hard_items, quality, soft_labels, tau
-from assay.annotate.decisions import FIRST_ERROR, MARKS, PREFERENCE, decisions, first_error, same
-from assay.annotate.labels import Pair, Questions, Ranks, Steps
+from assay.annotate.decisions import FIRST_ERROR, MARKS, PREFERENCE, decisions, same
+from assay.annotate.labels import Pair, Questions, Ranks, Steps, first_error
 from assay.annotate.records import Given
 from assay.annotate.simulate import Simulated, prefer
 from assay.annotate.tasks import Task
