@@ -30,7 +30,7 @@ JOBS = {
     "annotate": (
         "pool out store kind questions rubric mode split gold gold_share per_item choose scorers"
         " rollouts judge gate show_evidence show_reference annotators title instructions limit"
-        " format set_aside device dtype micro_tokens seed"
+        " format set_aside device dtype weights micro_tokens seed"
     ),
     "audit": (
         "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"

@@ -25,6 +25,7 @@ from assay.data.rubrics import read_rubric
 from assay.errors import ConfigError, DataError
 from assay.questions import Question
 from assay.scorers.non_empty import Answered
+from assay.specs.compute import Weights
 from assay.specs.generators import splitter
 from assay.types import Record
 from assay.workflows._data import Data, aside_in, read
@@ -89,6 +90,7 @@ def annotate(
     set_aside: str | Path | bool | None = None,
     device: str = "auto",
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     micro_tokens: int = 8192,
     seed: int = 0,
 ) -> Annotation:
@@ -120,17 +122,16 @@ def annotate(
         judge=judge or "",
         seed=seed,
     )
-    tasks: list[Task] = []
-    notes: list[str] = []
+    tasks, notes = list[Task](), list[str]()
     if pool is not None:
         aside = aside_in(set_aside, place.parent if isinstance(place, Path) else None)
         records = records_of(pool, format, aside)[:limit]
-        compute: dict[str, Any] = {"device": device, "dtype": dtype, "micro_tokens": micro_tokens}
+        compute: Any = {"device": device, "dtype": dtype, "weights": weights}
+        compute["micro_tokens"] = micro_tokens
         asked = _questions(questions, rubric)
-        make = partial(
-            imports.tasks_of, kind=kind, questions=asked, mode=mode, reference=show_reference,
-            split=None if split is None else splitter(split), seed=seed,
-        )  # fmt: skip
+        cut = None if split is None else splitter(split)
+        how: Any = {"kind": kind, "questions": asked, "mode": mode, "split": cut, "seed": seed}
+        make: Any = partial(imports.tasks_of, reference=show_reference, **how)
         if not judge:
             beside = imports.by_texts([*records, *records_of(rollouts)])
             make = partial(make, rollouts=beside)

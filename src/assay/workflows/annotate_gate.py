@@ -16,6 +16,7 @@ from assay.errors import DataError
 from assay.protocols import Judge, Scorer
 from assay.questions import Question
 from assay.specs.answerers import Asking
+from assay.specs.compute import Weights
 from assay.types import Group, Preference, Prompt, Response
 from assay.workflows._data import Data, name_of, read
 from assay.workflows.audit import open_reward
@@ -37,6 +38,7 @@ def gate_tasks(
     format: str | None = None,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     seed: int = 0,
 ) -> list[Task]:
@@ -48,7 +50,9 @@ def gate_tasks(
     least score that means yes. The judge's verdicts are in `hidden` and never shown. The tasks come
     in an order that says nothing of the verdict. Raises `DataError` for fewer items than n.
     """
-    opened = open_reward(judge, Asking(device=device, dtype=dtype, micro_tokens=micro_tokens))
+    opened = open_reward(
+        judge, Asking(device=device, dtype=dtype, weights=weights, micro_tokens=micro_tokens)
+    )
     asked = tuple(questions) or (OVERALL,)
     records = read(data, format, None)
     pairs = bool(records) and isinstance(records[0], Preference)
@@ -114,6 +118,7 @@ def gate_from(
     anchors: int = 40,
     micro_tokens: int = 8192,
     dtype: str | None = "auto",
+    weights: Weights = "saved",
     device: str = "auto",
     seed: int = 0,
 ) -> Gate:
@@ -151,6 +156,7 @@ def gate_from(
         anchors=anchors,
         micro_tokens=micro_tokens,
         dtype=dtype,
+        weights=weights,
         device=device,
         seed=seed,
     )

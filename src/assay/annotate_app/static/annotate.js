@@ -269,6 +269,8 @@ document.addEventListener("keydown", (event) => {
   if (key === "Enter" && (event.ctrlKey || event.metaKey) && !dialog) { event.preventDefault(); form.requestSubmit(); return; }
   if (event.ctrlKey || event.metaKey || localStorage.getItem("shortcuts") === "off") return;
   if (dialog) {
+    // The browser would close it too, and leave the keys with what is hidden until it draws again.
+    if (key === "Escape") { event.preventDefault(); dialog.close(); document.activeElement.blur(); }
     const reason = typing ? null : all("input[name=reason]", dialog)[key - 1];
     if (reason) { reason.checked = true; reason.focus(); }
     return;
