@@ -11,7 +11,7 @@ from assay.annotate.imports import tasks_of
 from assay.annotate.records import Project
 from assay.annotate.store import NotYours, Store
 from assay.annotate.tasks import Task
-from assay.errors import BackendError, DataError
+from assay.errors import BackendError, DataError, MissingExtra
 from assay.types import Preference, Prompt, Response
 from assay.workflows.annotate import annotate
 from tests.annotate import postgres
@@ -158,3 +158,46 @@ def test_postgresql_goes_and_comes_back() -> None:
                 given = some.next(who)
                 assert given
         assert len(some.given()) == 3
+
+
+def test_links_of_a_database_are_known_the_next_time(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    where = postgres.database(postgres_url, f"links-{tmp_path.name}")
+    tokens = []
+    for pool in ([PAIR], None):
+        made = annotate(pool, store=where)
+        tokens.append(made.tokens["admin"])
+        made.store.close()
+    assert tokens[0] == tokens[1]
+    (kept,) = tmp_path.rglob("links.txt")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert "secret" not in str(kept)
+
+
+def test_what_is_there_is_not_scored_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored: list[int] = []
+
+    def scores(records, scorers, compute):  # type: ignore[no-untyped-def]
+        scored.append(len(records))
+        return [None] * len(records)
+
+    monkeypatch.setattr("assay.workflows.annotate._scores", scores)
+    for n in (3, 3, 5):
+        pool = [PAIR.model_copy(update={"prompt": Prompt.of(f"q{i}")}) for i in range(n)]
+        made = annotate(pool, out=tmp_path, scorers=("length",))
+        made.store.close()
+    assert (scored, made.tasks) == ([3, 0, 2], 5)
+
+
+def test_what_the_page_lacks_is_called_by_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assay.cli.annotate import Command
+
+    monkeypatch.setitem(sys.modules, "assay.annotate_app.serve", None)
+    for module in ("fastapi", "assay.annotate_app.app"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtra, match="annotate"):
+        Command(pool="pool.jsonl")()
