@@ -59,7 +59,12 @@ class Annotation:
         """What there is to label, and how far it is."""
         done = self.store.progress().done
         new = f", {self.added} of them new" if 0 < self.added < self.tasks else ""
-        return "; ".join([f"{self.where}: {self.tasks} tasks{new}, {done} labels", *self.notes])
+        words = f"{self.where}: {_of(self.tasks, 'task')}{new}, {_of(done, 'label')}"
+        return "; ".join([words, *self.notes])
+
+
+def _of(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def annotate(
@@ -270,17 +275,18 @@ def _invited(store: Store, place: str | Path, annotators: int) -> dict[str, str]
     return links
 
 
-def _links_at(place: str | Path) -> Path:
-    """Where links are kept: beside the file of a store, or in a folder called as the database."""
+def _links_of(place: str | Path) -> Path:
+    """The file of a store's links: two stores in a folder have one each, and a database a folder
+    that is called as it is."""
     if isinstance(place, Path):
-        return place.parent / LINKS
+        return place.with_name(LINKS if place.name == STORE else f"{place.name}.{LINKS}")
     url = urlsplit(place)
     words = f"{url.hostname or 'localhost'}-{url.path.strip('/')}"
     return Path("runs") / f"annotate-{re.sub('[^A-Za-z0-9._-]', '_', words)}" / LINKS
 
 
 def _links(place: str | Path) -> dict[str, str]:
-    path = _links_at(place)
+    path = _links_of(place)
     if not path.is_file():
         return {}
     rows = (line.rsplit("\t", 1) for line in path.read_text("utf-8").splitlines())
@@ -288,8 +294,8 @@ def _links(place: str | Path) -> dict[str, str]:
 
 
 def keep_links(place: str | Path, links: Mapping[str, str]) -> None:
-    """Keep tokens, for their owner alone (`_links_at`)."""
-    path = _links_at(place)
+    """Keep tokens, for their owner alone."""
+    path = _links_of(place)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.chmod(0o600)
