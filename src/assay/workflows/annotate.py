@@ -118,18 +118,16 @@ def annotate(
         judge=judge or "",
         seed=seed,
     )
-    tasks: list[Task] = []
-    notes: list[str] = []
+    tasks, notes = list[Task](), list[str]()
     if pool is not None:
         aside = aside_in(set_aside, place.parent if isinstance(place, Path) else None)
         records = records_of(pool, format, aside)[:limit]
-        compute: dict[str, Any] = {"device": device, "dtype": dtype, "weights": weights}
+        compute: Any = {"device": device, "dtype": dtype, "weights": weights}
         compute["micro_tokens"] = micro_tokens
         asked = _questions(questions, rubric)
-        make = partial(
-            imports.tasks_of, kind=kind, questions=asked, mode=mode, reference=show_reference,
-            split=None if split is None else splitter(split), seed=seed,
-        )  # fmt: skip
+        cut = None if split is None else splitter(split)
+        how: Any = {"kind": kind, "questions": asked, "mode": mode, "split": cut, "seed": seed}
+        make: Any = partial(imports.tasks_of, reference=show_reference, **how)
         if not judge:
             tasks = _tasks(records, make, _scores(records, scorers, compute), rollouts)
         elif not there:
