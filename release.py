@@ -11,6 +11,7 @@ ends with a list, and with 1 where anything is not as it should be. Nothing is u
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -31,8 +32,10 @@ EXTRAS = [*PROJECT["optional-dependencies"]]
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 TORCH = re.search(r"^torch==\S+", (ROOT / "requirements.lock").read_text(), re.M)
 FAST_S = 0.5
-"""Most that `import assay` and `assay --help` may take, the best of five."""
+"""Most processor time that `import assay` and `assay --help` may take, the best of five. On a
+machine with other work the clock says more of that work."""
 QUICKSTART_S = 120.0
+"""Most processor time of the quickstart; its clock is printed beside it, with the load."""
 IN_SDIST = frozenset(
     "CHANGELOG.md CITATION.cff LICENSE PKG-INFO README.md pyproject.toml src".split()
 )
@@ -52,6 +55,9 @@ MISSING = {
     "track": "runs track . --to wandb",
 }
 """Extra -> a command that needs it."""
+
+BINARY = "train,math,sandbox,report,parquet,hub,openai,worlds,yaml,server,annotate,postgres,arena"
+"""`all` without rules, whose langdetect is pure Python that comes as source."""
 
 Said = Iterator[tuple[bool, str]]
 
@@ -105,8 +111,10 @@ def base() -> Said:
         "help": ["-m", "assay", "--help"],
         "import": ["-c", "import assay"],
     }.items():
-        seconds = min(_seconds([python, *words]) for _ in range(5))
-        yield seconds < FAST_S, f"{name}: {seconds:.2f} s, the best of five"
+        tries = [_timed([python, *words])[1:] for _ in range(5)]
+        clock, processor = map(min, zip(*tries, strict=True))
+        said = f"{name}: {clock:.2f} s, of processor {processor:.2f} s, the best of five"
+        yield processor < FAST_S, said
     for shell in ("bash", "zsh"):
         script = _run([python, "-m", "assay", "--print-completion", shell]).stdout
         right = subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
@@ -122,6 +130,7 @@ def _missing(python: Path) -> Said:
     (place / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for name in ("r.yaml", "x.parquet", "metrics.jsonl"):
         (place / name).write_text("x: 1\n")
+    (place / "run.json").write_text(json.dumps({"run": "train", "settings": {}}))
     for extra, words in MISSING.items():
         done = _run([python, "-m", "assay", *words.split()], cwd=place)
         line = (done.stderr.strip().splitlines() or [""])[-1]
@@ -164,10 +173,9 @@ def pythons() -> Said:
     python = _venv("resolve")
     for number in PYTHONS:
         there = shutil.which(f"python{number}")
-        for extra in ("train", "all"):
-            where = ["--python-version", number, "--only-binary=:all:", "--target", "none"]
-            right, said = _resolved(extra, python, where)
-            yield right, f"Python {number} ({there or 'not here'}): {said}"
+        where = ["--python-version", number, "--only-binary=:all:", "--target", "none"]
+        right, said = _resolved(BINARY, python, where)
+        yield right, f"Python {number} ({there or 'not here'}): {said}"
 
 
 def quickstart() -> Said:
@@ -177,12 +185,11 @@ def quickstart() -> Said:
     _pip(python, f"{_wheel()}[train,report]")
     place = python.parents[1] / "work"
     place.mkdir(exist_ok=True)
-    began = time.perf_counter()
-    done = _run([python, "-m", "assay", "quickstart", "--small"], cwd=place)
-    seconds, busy = time.perf_counter() - began, os.getloadavg()[0]
+    done, clock, processor = _timed([python, "-m", "assay", "quickstart", "--small"], cwd=place)
     page = any(place.rglob("report.html"))
-    right = done.returncode == 0 and page and seconds < QUICKSTART_S
-    yield right, f"quickstart --small: {seconds:.0f} s at a load of {busy:.1f}; page: {page}"
+    right = done.returncode == 0 and page and processor < QUICKSTART_S
+    load = f"{clock:.0f} s at a load of {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    yield right, f"quickstart --small: {load}, of processor {processor:.0f} s; page: {page}"
 
 
 def _resolved(extra: str, python: Path, where: list[str]) -> tuple[bool, str]:
@@ -221,10 +228,15 @@ def _run(words: list[str | Path], cwd: Path | None = None) -> subprocess.Complet
     )  # fmt: skip
 
 
-def _seconds(words: list[str | Path]) -> float:
-    began = time.perf_counter()
-    _run(words)
-    return time.perf_counter() - began
+def _timed(
+    words: list[str | Path], cwd: Path | None = None
+) -> tuple[subprocess.CompletedProcess[str], float, float]:
+    """What a program said, and its seconds by the clock and of processor."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = _run(words, cwd)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done, time.perf_counter() - began, processor
 
 
 def _wheel() -> str:

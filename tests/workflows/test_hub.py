@@ -64,7 +64,7 @@ def test_a_model_comes_back_as_it_went(hub: Hub, made: Path, tmp_path: Path) -> 
     assert str(push(made, NAME)).startswith("pushed 7 files to lab/rm (private)")
     back = pull(NAME, tmp_path / "back")
     assert back.ours
-    texts = [(Prompt.of("2+2?"), Response(("4",))), (Prompt.of("3?"), Response(("no",)))]
+    texts = [(Prompt.of("2+2?"), Response(steps=("4", "!"))), (Prompt.of("3?"), Response.of("no"))]
     here, there = checkpoint.load(made), checkpoint.load(back.folder)
     with torch.inference_mode():
         ours, theirs = (
