@@ -22,7 +22,7 @@ from assay.stats.agreement import Metric
 
 __all__ = [
     "FIRST_ERROR", "MARKS", "PREFERENCE", "Decision", "decisions", "first_error", "known", "said",
-    "same",
+    "same", "word_of",
 ]  # fmt: skip
 
 PREFERENCE: Final = "preference"
@@ -33,6 +33,10 @@ LEVELS: Final[Mapping[str, tuple[tuple[Any, ...], Metric]]] = {
     PREFERENCE: (get_args(Choice), "nominal"),
     MARKS: ((-1, 0, 1), "ordinal"),
     ORDER: ((-1, 0, 1), "ordinal"),
+}
+WORDS: Final[Mapping[str, Mapping[int, str]]] = {
+    MARKS: {1: "right", 0: "neutral", -1: "wrong"},
+    ORDER: {1: "the first is better", 0: "a tie", -1: "the second is better"},
 }
 Said = tuple[str, str, Any]
 """Decision, unit within the task, and category."""
@@ -77,6 +81,15 @@ class Decision:
             rows[unit].append(self.levels[level])
         width = max([2, *map(len, rows)])
         return [[*row, *[None] * (width - len(row))] for row in rows]
+
+
+def word_of(decision: str, level: Any) -> str:
+    """What a category of a decision is called on a page."""
+    if decision == FIRST_ERROR:
+        return "none" if level == -1 else f"step {level + 1}"
+    if decision in WORDS:
+        return WORDS[decision][level]
+    return str(level).replace("_", " ")
 
 
 def decisions(tasks: Sequence[Task], given: Iterable[Given]) -> dict[str, Decision]:

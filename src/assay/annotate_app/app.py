@@ -27,7 +27,15 @@ from assay.annotate.assigning import order_of
 from assay.annotate.records import SKIPS, Annotator, Assignment
 from assay.annotate.store import Late, NotYours, Store
 from assay.annotate_app.forms import Fields, label_of, one
-from assay.annotate_app.pages import PART, static, task_page, template, texts, words_of
+from assay.annotate_app.pages import (
+    PART,
+    progress_words,
+    static,
+    task_page,
+    template,
+    texts,
+    words_of,
+)
 from assay.errors import ConfigError, DataError
 
 __all__ = ["LARGEST", "Quality", "make_app"]
@@ -225,11 +233,13 @@ class _Site:
     def _given(self, annotator: Annotator, assignment: Assignment | None) -> dict[str, Any]:
         """What both the page of a task and its part that is replaced are given."""
         # Drawn for each page: what is posted twice has the same.
-        about = {"progress": self.store.progress(annotator), "key": secrets.token_urlsafe(18)}
+        progress = " · ".join(progress_words(self.store.progress(annotator)))
+        about = {"progress": progress, "key": secrets.token_urlsafe(18)}
         if assignment is None:
             return {"task": None, **about}
         others = []
         if assignment.purpose == "adjudicate":
+            about["progress"] = f"{len(self.store.disputed()):,} disputed"
             said = (given for given in self.store.given() if given.task == assignment.task.id)
             others = [(g.pseudonym, g.label) for g in said if g.annotator != annotator.id]
         return {"task": task_page(assignment, self.store.project, others), **about}

@@ -251,6 +251,9 @@ class Gate(Compute):
         found = gate_from(store, store.project.judge, given.pop("out"), **given)
         page = annotation_report(store, self.out.with_suffix(".html"), gate=found)
         print(f"{found}\nwrote {self.out} and {page}")
+        if not found.reasons:
+            print(f"`--gate {self.out}` lets the judge score; `assay audit gate-check {self.out}"
+                  f" --judge '{store.project.judge}'` asks later whether it still may")  # fmt: skip
         if found.reasons:
             print("assay annotate gate: the gate is closed", file=sys.stderr)
             raise SystemExit(1)

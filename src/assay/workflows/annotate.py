@@ -56,7 +56,12 @@ class Annotation:
         """What there is to label, and how far it is."""
         done = self.store.progress().done
         new = f", {self.added} of them new" if 0 < self.added < self.tasks else ""
-        return "; ".join([f"{self.where}: {self.tasks} tasks{new}, {done} labels", *self.notes])
+        words = f"{self.where}: {_of(self.tasks, 'task')}{new}, {_of(done, 'label')}"
+        return "; ".join([words, *self.notes])
+
+
+def _of(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def annotate(
@@ -118,18 +123,16 @@ def annotate(
         judge=judge or "",
         seed=seed,
     )
-    tasks: list[Task] = []
-    notes: list[str] = []
+    tasks, notes = list[Task](), list[str]()
     if pool is not None:
         aside = aside_in(set_aside, place.parent if isinstance(place, Path) else None)
         records = records_of(pool, format, aside)[:limit]
-        compute: dict[str, Any] = {"device": device, "dtype": dtype, "weights": weights}
+        compute: Any = {"device": device, "dtype": dtype, "weights": weights}
         compute["micro_tokens"] = micro_tokens
         asked = _questions(questions, rubric)
-        make = partial(
-            imports.tasks_of, kind=kind, questions=asked, mode=mode, reference=show_reference,
-            split=None if split is None else splitter(split), seed=seed,
-        )  # fmt: skip
+        cut = None if split is None else splitter(split)
+        how: Any = {"kind": kind, "questions": asked, "mode": mode, "split": cut, "seed": seed}
+        make: Any = partial(imports.tasks_of, reference=show_reference, **how)
         if not judge:
             tasks = _tasks(records, make, _scores(records, scorers, compute), rollouts)
         elif not there:
@@ -265,8 +268,13 @@ def _invited(store: Store, place: str | Path, annotators: int) -> dict[str, str]
     return links
 
 
+def _links_of(store: Path) -> Path:
+    """The file of a store's links: two stores in a folder have one each."""
+    return store.with_name(LINKS if store.name == STORE else f"{store.name}.{LINKS}")
+
+
 def _links(place: str | Path) -> dict[str, str]:
-    path = place.parent / LINKS if isinstance(place, Path) else None
+    path = _links_of(place) if isinstance(place, Path) else None
     if path is None or not path.is_file():
         return {}
     rows = (line.rsplit("\t", 1) for line in path.read_text("utf-8").splitlines())
@@ -277,7 +285,7 @@ def keep_links(place: str | Path, links: Mapping[str, str]) -> None:
     """Keep tokens beside the file of a store, for their owner alone."""
     if not isinstance(place, Path):
         return
-    path = place.parent / LINKS
+    path = _links_of(place)
     path.touch(mode=0o600)
     path.chmod(0o600)
     with path.open("w", encoding="utf-8") as file:
