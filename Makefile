@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet
 READY := $(VENV)/.ready
 QUICK := $(VENV)/.quick
 
-.PHONY: quickstart test check lint types imports clean
+.PHONY: quickstart test check lint types imports docs clean
 
 quickstart: $(QUICK)
 	$(BIN)/assay quickstart
@@ -42,5 +42,12 @@ $(READY): requirements.lock pyproject.toml
 	$(PIP) --no-compile --no-deps --no-build-isolation -e .
 	touch $@ $(QUICK)
 
+# The site, in site/: it needs no server and nothing from outside. Its tools are in an environment of their own.
+DOCS := .venv-docs
+docs:
+	test -x $(DOCS)/bin/mkdocs || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["docs"])')
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .venv-docs site runs

@@ -45,10 +45,12 @@ def pages() -> dict[str, str]:
     """Return file name -> Markdown, for every command and the overview."""
     from assay.cli import COMMANDS
     from assay.cli.arguments import LOSSES, words_below
+    from assay.rl.settings import RECIPES
 
     written = {"index.md": _overview(COMMANDS)}
     for name, summary in COMMANDS.items():
         words = [word for word in words_below(name) if word not in LOSSES]
+        words += RECIPES if name == "rl" else ()
         helps = {f"assay {name}": _asked(name)}
         helps |= {f"assay {name} {word}": _asked(name, word) for word in words}
         written[f"{name}.md"] = _page(name, summary, helps)

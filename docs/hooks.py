@@ -59,12 +59,15 @@ def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
-    """Take the worker's shim from the site itself, and name the Markdown beside the page."""
-    up = posixpath.relpath(".", posixpath.dirname(page.file.dest_uri) or ".")
+    """Load the site's own worker, name the search for screen readers, and the Markdown beside."""
     beside = posixpath.basename(page.file.dest_uri).removesuffix(".html") + ".md"
     link = f'<link rel="alternate" type="text/markdown" href="{beside}"></head>'
     output = output.replace("</head>", link, 1)
-    return output.replace(SHIM, posixpath.normpath(posixpath.join(up, "assets/worker.js")))
+    named = '<div class="md-search" data-md-component="search" role="dialog"'
+    output = output.replace(named, f'{named} aria-label="Search"')
+    # Before the theme's own script, which else fetches such a worker from elsewhere.
+    up = posixpath.relpath("assets/worker.js", posixpath.dirname(page.file.dest_uri) or ".")
+    return output.replace("<head>", f'<head><script src="{up}"></script>', 1)
 
 
 def on_post_build(config: Any) -> None:
@@ -76,6 +79,9 @@ def on_post_build(config: Any) -> None:
         beside.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(text)
         lines.append(f"- [{title}]({source}): {_first(text)}")
+    for script in (site / "assets/javascripts").glob("bundle.*.js"):
+        # The worker is there already, and nothing is to come from outside.
+        script.write_text(script.read_text().replace(SHIM, "data:text/javascript,"))
     (site / "llms.txt").write_text("\n".join(lines) + "\n")
 
 
