@@ -1,6 +1,6 @@
 """Do what "start" and the how-tos say, to the letter, in an empty folder.
 
-    python -m tests.docs.pages                # docs/start.md, then every how-to in a copy of its folder
+    python -m tests.docs.pages                # start, then each how-to in a copy of its folder
     python -m tests.docs.pages label-steps    # start and one how-to
 
 What a page means by its blocks:
@@ -16,6 +16,7 @@ What a page means by its blocks:
 Ports are exchanged for free ones, for other pages may be run beside this one.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -117,10 +118,14 @@ def follow(page: Path, folder: Path) -> float:
     with tempfile.TemporaryDirectory() as kept:
         script = ["set -eo pipefail"]
         for number, step in enumerate(todo):
-            script.append(f"echo {number} > {kept}/at\n{{\n{step.script}\n}} > {kept}/{number} 2>&1")
+            script.append(
+                f"echo {number} > {kept}/at\n{{\n{step.script}\n}} > {kept}/{number} 2>&1"
+            )
         began = os.times()
         code = _bash("\n".join(script), folder, Path(kept))
         spent = os.times()
+        if todo and not (Path(kept) / "at").exists():
+            raise Fault(f"{page.name}: {(Path(kept) / 'bash').read_text()}")
         at = int((Path(kept) / "at").read_text()) if todo else -1
         faults = []
         for number, step in enumerate(todo[: at + 1]):
@@ -139,23 +144,22 @@ def follow(page: Path, folder: Path) -> float:
 def _bash(script: str, folder: Path, kept: Path) -> int:
     """Run a script and return its exit status; what it left running is asked to end."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    bash = subprocess.Popen(
-        ["bash", "-c", script],
-        cwd=folder,
-        env={**os.environ, "PATH": path, "COLUMNS": "100"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=(kept / "bash").open("wb"),
-        start_new_session=True,
-    )
+    with (kept / "bash").open("wb") as errors:
+        bash = subprocess.Popen(
+            ["bash", "-c", script],
+            cwd=folder,
+            env={**os.environ, "PATH": path, "COLUMNS": "100"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
     try:
         return bash.wait(LIMIT_S)
     finally:
         # The session is its own group: nobody else's processes are in it.
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(bash.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
         bash.wait()
 
 
