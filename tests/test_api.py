@@ -32,6 +32,11 @@ JOBS = {
         " rollouts judge gate show_evidence show_reference annotators title instructions limit"
         " format set_aside device dtype weights micro_tokens seed"
     ),
+    "arena": (
+        "players data judges gold people out budget design until baseline style checkpoints"
+        " max_tokens temperature limit ledger repeats prices format set_aside micro_tokens dtype"
+        " weights device seed chunk overwrite settings"
+    ),
     "audit": (
         "reward data out prompts probes hacks gold transfer ledger format set_aside micro_tokens"
         " dtype weights device seed overwrite settings"
@@ -97,7 +102,7 @@ JOBS = {
     "verify": "data verifier out write limit format set_aside name executor overwrite settings",
 }
 """Parameters of each job, in order."""
-PACKAGES = ("annotate", "audit", "rl", "search")
+PACKAGES = ("annotate", "arena", "audit", "rl", "search")
 
 
 def test_these_names_are_public() -> None:

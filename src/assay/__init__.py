@@ -1,8 +1,9 @@
 """Reward models: make them, use them, and measure when they stop being gold.
 
 The jobs are functions that take names or objects: `train`, `sft`, `load_scorer`, `score`,
-`evaluate`, `benchmark`, `audit`, `best_of_n`, `search`, `compare`, `judge`, `label`, `annotate`,
-`verify`, `rl` and `overoptimization`. Everything is imported when it is first asked for.
+`evaluate`, `benchmark`, `audit`, `best_of_n`, `search`, `compare`, `judge`, `arena`, `label`,
+`annotate`, `verify`, `rl` and `overoptimization`. Everything is imported when it is first asked
+for.
 """
 
 import importlib
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from assay.workflows.annotate import annotate
+    from assay.workflows.arena import arena
     from assay.workflows.audit import audit
     from assay.workflows.benchmark import benchmark
     from assay.workflows.best_of_n import best_of_n
@@ -54,6 +56,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "annotate",
+    "arena",
     "audit",
     "benchmark",
     "best_of_n",
@@ -73,7 +76,7 @@ __all__ = [
 
 _HOMES = {"load_scorer": "assay.workflows.score"}
 """Function -> its module, where that is not of the same name."""
-_PACKAGES = frozenset({"annotate", "audit", "rl", "search"})
+_PACKAGES = frozenset({"annotate", "arena", "audit", "rl", "search"})
 """Jobs that share their name with a sub-package."""
 
 

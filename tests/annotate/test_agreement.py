@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from assay.annotate.agreement import agreements, difference, hard_items, quality, soft_labels, tau
-from assay.annotate.decisions import FIRST_ERROR, MARKS, PREFERENCE, decisions, first_error, same
-from assay.annotate.labels import Pair, Questions, Ranks, Steps
+from assay.annotate.decisions import FIRST_ERROR, MARKS, ORDER, PREFERENCE, decisions, same, word_of
+from assay.annotate.labels import Pair, Questions, Ranks, Steps, first_error
 from assay.annotate.records import Given
 from assay.annotate.simulate import Simulated, prefer
 from assay.annotate.tasks import Task
@@ -126,6 +126,15 @@ def test_soft_labels_follow_gold_and_votes():
     hard = hard_items(measured, 3)
     assert [row[-1] for row in hard] == sorted(row[-1] for row in hard)
     assert all(("first" in row[3] and "second" in row[3]) or "tie" in row[3] for row in hard)
+
+
+@pytest.mark.parametrize(
+    ("decision", "level", "word"),
+    [(PREFERENCE, "both_bad", "both bad"), (MARKS, 0, "neutral"), (FIRST_ERROR, 2, "step 3"),
+     (FIRST_ERROR, -1, "none"), (ORDER, -1, "the second is better")],
+)  # fmt: skip
+def test_categories_have_words(decision: str, level: object, word: str):
+    assert word_of(decision, level) == word
 
 
 def test_newcombe_1998_method_10():

@@ -159,7 +159,12 @@ def test_ten_solutions_step_by_step_a_ranking_and_a_rubric(chromium, tmp_path: P
         order = page.locator(".candidate .rich").all_inner_texts()
         ranks = {"one": "2", "two": "1", "three": "1"}
         save(page, *[ranks[text.strip()] for text in order])
-        assert page.locator("details:not([open]) summary").count() >= 3
+        folded = page.locator("details:not([open]):not(.comment)")
+        assert folded.count() >= 3
+        assert "A flight for 149." in page.locator(".peek").all_inner_texts()
+        press(page, "o")
+        assert folded.count() == 0
+        press(page, "o")
         press(page, "Enter")
         page.get_by_text("the answer to question 1 is missing").wait_for()
         press(page, "1", "3", "k", "?")

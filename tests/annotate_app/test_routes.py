@@ -7,7 +7,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from assay.annotate.labels import Pair, Questions, Ranks, Steps
+from assay.annotate.records import Assignment
 from assay.annotate_app.app import HEADERS, make_app
+from assay.annotate_app.pages import words_of
 from assay.annotate_app.serve import names
 from assay.errors import ConfigError
 from tests.annotate_app import pool
@@ -222,8 +224,20 @@ def test_letters_in_the_list_of_disputes_are_those_of_the_task_that_follows(tmp_
         letter = "A" if "A is better</li>" in page else "B"
         letters.add(letter)
         assert f"{letter} is better</li>" in listed.split("Disputed task 1")[1].split("</ul>")[0]
+        assert f'<p class="progress">{len(store.disputed())} disputed</p>' in page
         assert judge.post("/save", page, choice="tie").status_code == 200
     assert letters == {"A", "B"}
+
+
+def test_labels_are_said_in_words():
+    ranks = Ranks(ranks=(2, 1, 1))
+    as_shown = Assignment(id="x", task=pool.ranking(), annotator=1, order=(2, 0, 1))
+    assert words_of(ranks, as_shown) == "A = C > B"
+    marks = Steps(marks=(1, 0, -1, -1), right_step=(2, "x = 2"), comment="Odd.")
+    as_shown = Assignment(id="x", task=pool.steps(n=4), annotator=1, order=(0,))
+    assert words_of(marks, as_shown) == (
+        "wrong: steps 3, 4; neutral: step 2; right: step 1; step 3 should be: x = 2. Odd."
+    )
 
 
 def test_the_names_that_a_server_answers_to():

@@ -13,7 +13,7 @@ from assay.annotate.labels import Label, Pair, Questions, Ranks, Steps
 from assay.annotate.records import Assignment
 from assay.annotate.store import Store
 from assay.audit.gate import read_gate
-from assay.data import io
+from assay.data import io, layouts
 from assay.data.decisions import read_decisions
 from assay.errors import ConfigError, DataError
 from assay.types import Group, Preference, Prompt, Response, StepLabels
@@ -177,6 +177,45 @@ def test_one_kind_goes_out_in_the_layouts_of_others(to: str, tmp_path: Path) -> 
     assert f"{len(records)} rows of {to}" in export_labels(made.store, path, to=to)
     if to != "gate":
         assert len([*io.read(path)]) == len(records)
+
+
+def test_steps_without_line_breaks_go_out_to_the_letter(tmp_path: Path) -> None:
+    text = "I add 2 and 3. That is 5. So it is 5."
+    records = [Group(prompt=Prompt.of("2+3?"), responses=(Response.of(text),))]
+    made = annotate(records, out=tmp_path / "p")
+    label_all(made.store, made.tokens["admin"])
+    for to in ("prm800k", "trl-stepwise"):
+        path = tmp_path / f"{to}.jsonl"
+        assert "separator= reads them back" in export_labels(made.store, path, to=to)
+        [back] = io.read(path, format=layouts.configured(to, ("separator=",)))
+        assert isinstance(back, StepLabels)
+        assert (back.response.text, back.labels) == (text, (1, 1, 1))
+        assert '"rating": 1' in path.read_text() or to != "prm800k"
+
+
+def test_a_refusal_says_which_layout_has_a_place(tmp_path: Path) -> None:
+    ranked = [Group(prompt=Prompt.of("?"), responses=tuple(map(Response.of, "abc")))]
+    solved = [Group(prompt=Prompt.of("9*9?"), responses=(Response.of("a\nb\nc"),))]
+    for name, records, label, to, words in (
+        ("r", ranked, Ranks(ranks=(1, 2, 3)), "trl-preference", "--to assay. keeps rankings"),
+        ("s", solved, Steps(marks=(1, -1, None)), "trl-stepwise", "assay and prm800k alone"),
+    ):
+        made = annotate(records, out=tmp_path / name)
+        admin = made.store.annotator(made.tokens["admin"])
+        assert admin
+        given = made.store.next(admin)
+        assert given
+        made.store.save(given.id, admin, label, key="a-key-of-it")
+        with pytest.raises(DataError, match=words):
+            export_labels(made.store, tmp_path / "out.jsonl", to=to)
+
+
+def test_two_stores_in_a_folder_keep_links_of_their_own(tmp_path: Path) -> None:
+    for name in ("one.db", "two.db"):
+        annotate(pool(2), store=tmp_path / name)
+    for name in ("one.db", "two.db"):
+        again = annotate(store=tmp_path / name)
+        assert again.store.annotator(again.tokens["admin"])
 
 
 def test_dawid_and_skene_weigh_three_annotators(tmp_path: Path) -> None:

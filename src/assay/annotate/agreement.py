@@ -10,7 +10,15 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from assay.annotate.dawid_skene import DawidSkene, dawid_skene
-from assay.annotate.decisions import FIRST_ERROR, Decision, decisions, known, said, same
+from assay.annotate.decisions import (
+    FIRST_ERROR,
+    Decision,
+    decisions,
+    known,
+    said,
+    same,
+    word_of,
+)
 from assay.annotate.labels import Label, Pair, Ranks
 from assay.annotate.records import Given
 from assay.annotate.tasks import Task
@@ -169,7 +177,7 @@ def hard_items(measured: Quality, most: int = 12) -> list[tuple[str, str, str, s
         counts = decision.counts_I_C
         for i in np.flatnonzero((counts > 0).sum(axis=1) > 1).tolist():
             votes = ", ".join(
-                f"{level} {int(n)}"
+                f"{word_of(name, level)}: {int(n)}"
                 for level, n in zip(decision.levels, counts[i].tolist(), strict=True)
                 if n
             )

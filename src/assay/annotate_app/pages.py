@@ -26,16 +26,18 @@ from assay.types import Message, Response
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["PART", "static", "task_page", "template", "texts", "words_of"]
+__all__ = ["PART", "progress_words", "static", "task_page", "template", "texts", "words_of"]
 
 PART: Final = 100_000
 """Characters of a long text that are sent at a time."""
 ROOM: Final = 200_000
 """Characters of one page that become markup; of texts behind them only the first `HEAD` do."""
 HEAD: Final = 1_000
+PEEK: Final = 80
+"""Characters of a folded text that are shown."""
 TITLES: Final = {
     "pair": "Which response is better?",
-    "ranking": "Rank the responses",
+    "ranking": "Rank the responses: 1 is the best",
     "first-error": "Find the first wrong step",
     "every-step": "Mark every step",
     "questions": "Answer the questions",
@@ -54,6 +56,8 @@ class Piece:
     """Characters that are shown."""
     left: int
     """Characters that are not."""
+    peek: str = ""
+    """The first words, which stand for it where it is folded away."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,9 @@ class _Pieces:
         shown = text[: min(LONGEST, max(self.room, HEAD))]
         self.room -= len(shown)
         markup = rich(shown) if language is None else _listing(shown, language)
-        return Piece(key, markup, len(shown), len(text) - len(shown))
+        peek = " ".join(shown[: 4 * PEEK].split())
+        peek = peek if len(peek) <= PEEK else f"{peek[:PEEK].rstrip()} …"
+        return Piece(key, markup, len(shown), len(text) - len(shown), peek)
 
     def turn(self, key: str, message: Message) -> Turn:
         """key: the address of the message's content."""
@@ -104,8 +110,8 @@ def _listing(text: str, language: str) -> Markup:
     return Markup('<pre class="code">{}</pre>').format(code(text, language))
 
 
-def texts(assignment: Assignment) -> dict[str, str]:
-    """Return every text of a task by its address on the page.
+def texts(assignment: Assignment, project: Project) -> dict[str, str]:
+    """Return every text of a task that is shown, by its address on the page.
 
     p0 is the prompt's first message, r1 the second response shown, r1.t0 its first turn, s3 the
     fourth step; .r and .c0 behind a message are its reasoning and first call.
@@ -117,7 +123,8 @@ def texts(assignment: Assignment) -> dict[str, str]:
             json.dumps(dict(tool), indent=2, ensure_ascii=False, default=str)
             for tool in task.prompt.tools
         )
-    found["reference"] = task.prompt.reference or ""
+    if project.references and task.prompt.reference:
+        found["reference"] = task.prompt.reference
     for shown, place in enumerate(assignment.order):
         response = task.responses[place]
         found[f"r{shown}"] = response.text
@@ -142,7 +149,7 @@ def task_page(
 
     others: what annotators said of it, by pseudonym, for who adjudicates.
     """
-    task, pieces = assignment.task, _Pieces(texts(assignment))
+    task, pieces = assignment.task, _Pieces(texts(assignment, project))
     prompt = task.prompt
     title = TITLES[task.mode if task.kind == "steps" else task.kind]
     if task.kind == "questions" and len(task.questions) == 1:
@@ -161,7 +168,7 @@ def task_page(
         "suggestion": "",
         "prompt": [pieces.turn(f"p{i}", m) for i, m in enumerate(prompt.messages)],
         "tools": pieces.piece("tools", language="") if prompt.tools else None,
-        "reference": pieces.piece("reference") if open_hints and prompt.reference else None,
+        "reference": pieces.piece("reference") if "reference" in pieces.texts else None,
         "questions": [
             {"text": q.text, "options": [_option(o) for o in q.options]} for q in task.questions
         ],
@@ -250,18 +257,12 @@ def words_of(label: Label, assignment: Assignment) -> str:
         reasons = ", ".join(label.reasons)
         said += f" ({reasons})" if reasons else ""
     elif isinstance(label, Ranks):
-        ranks = [(rank, _letter(place_shown(assignment, p))) for p, rank in enumerate(label.ranks)]
-        said = ", ".join(f"{letter} {rank}" for rank, letter in sorted(ranks))
+        by_rank: dict[int, list[str]] = {}
+        for place, rank in enumerate(label.ranks):
+            by_rank.setdefault(rank, []).append(_letter(place_shown(assignment, place)))
+        said = " > ".join(" = ".join(sorted(by_rank[rank])) for rank in sorted(by_rank))
     elif isinstance(label, Steps):
-        names = {1: "right", 0: "neutral", -1: "wrong"}
-        marks = [(k + 1, mark) for k, mark in enumerate(label.marks) if mark is not None]
-        said = ", ".join(f"step {k} {names[mark]}" for k, mark in marks)
-        said = said or "no step is wrong"
-        said += (
-            f"; step {label.right_step[0] + 1} should be: {label.right_step[1]}"
-            if (label.right_step)
-            else ""
-        )
+        said = _marked(label)
     else:
         said = "; ".join(
             f"{k}: {'cannot tell' if answer is None else _option(question.options[answer])[0]}"
@@ -270,6 +271,18 @@ def words_of(label: Label, assignment: Assignment) -> str:
             )
         )
     return f"{said}. {label.comment}" if label.comment else said
+
+
+def _marked(label: Steps) -> str:
+    """Which steps have which mark, what is wrong first."""
+    said = []
+    for mark, name in ((-1, "wrong"), (0, "neutral"), (1, "right")):
+        steps = [k for k, one in enumerate(label.marks, start=1) if one == mark]
+        if steps:
+            said.append(f"{name}: step{'s' * (len(steps) > 1)} {', '.join(map(str, steps))}")
+    if label.right_step:
+        said.append(f"step {label.right_step[0] + 1} should be: {label.right_step[1]}")
+    return "; ".join(said) or "no step is wrong"
 
 
 def progress_words(progress: Progress) -> list[str]:

@@ -40,6 +40,7 @@ COMMANDS = {
     "judge": "let a model judge: pairs, responses, rubrics, steps, typed questions",
     "audit": "report card of a reward: probes, worst texts, what to do next",
     "annotate": "let people label in a browser: pairs, rankings, steps, rubrics, questions",
+    "arena": "who is better by votes: rate, run tournaments, compare judges' orders",
     "verify": "let a program check responses: math, numeric, code in a sandbox, rules",
     "search": "spend samples and scores on prompts: best-of-n, votes, beam, DVTS, MCTS",
     "compare": "several searches at several sizes: accuracy against tokens",

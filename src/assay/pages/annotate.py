@@ -111,9 +111,9 @@ def _agreement(measured: Quality) -> Section:
         for key, one in row.items()
     }
     caption = (
-        "Intervals by prompt; n is the number of prompts with two labels or more of something,"
-        " unscored what has one. Alpha and AC1 are 0 for chance and 1 for perfect agreement; where"
-        " one category is rare alpha is low for little disagreement, and AC1 is not."
+        "Intervals by prompt; n is the number of prompts with two labels or more of something;"
+        " unscored are those with one. Alpha and AC1 are 0 for chance and 1 for perfect agreement;"
+        " where one category is rare alpha is low for little disagreement, and AC1 is not."
     )
     body: Block = Estimates(rows, caption) if rows else Paragraph("No label yet.")
     return Section("Agreement", [body])
@@ -202,7 +202,7 @@ def _said(tasks: Sequence[Task], given: Sequence[Given], project: Project) -> li
     for labels in first.values():
         for word in sorted(set(labels.values())):
             values = {task: float(one == word) for task, one in labels.items()}
-            rows[words.get(word, word)] = weights.mean(values, share=True)
+            rows[words.get(word, word.replace("_", " "))] = weights.mean(values, share=True)
     if not rows:
         return []
     how = (

@@ -39,6 +39,7 @@ __all__ = [
     "Link",
     "Paragraph",
     "Section",
+    "Shade",
     "Solution",
     "Step",
     "Table",
@@ -125,6 +126,19 @@ class Link(NamedTuple):
     href: str
 
 
+class Shade(NamedTuple):
+    """A table's cell that is coloured, as those of a heat map are."""
+
+    text: str
+    shade: float
+    """From 0, the one end, to 1, the other."""
+
+    @property
+    def level(self) -> str:
+        """The colour as a class: one of eleven."""
+        return f"s{round(10 * min(max(self.shade, 0.0), 1.0))}"
+
+
 @dataclass(frozen=True)
 class Table:
     """Any other table; the first column is text, the others are numbers and stand right."""
@@ -139,7 +153,7 @@ class Table:
     @property
     def rows(self) -> list[list[Any]]:
         """The body as it is shown."""
-        return [[c if isinstance(c, Link) else shown(c) for c in row] for row in self.body]
+        return [[c if isinstance(c, (Link, Shade)) else shown(c) for c in row] for row in self.body]
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "label": ("run.json", "report.html", "labels.jsonl"),
     "verify": ("run.json", "report.html"),
     "judge": ("run.json", "report.html", "judge.json", "verdicts.jsonl"),
+    "arena": ("run.json", "report.html", "arena.json", "votes.jsonl", "leaderboard.csv"),
     "overopt": ("run.json", "report.html", "points.jsonl", "fits.json"),
     "overopt_rl": ("run.json", "report.html", "points.jsonl", "arms.json"),
     "quickstart": (

@@ -37,11 +37,14 @@ def ask_kept(
     ledger: Ledger,
     what: str = "judge",
     final: bool = False,
+    kept: str = KEPT,
+    quiet: bool = False,
     each: Callable[[Iterable[tuple[int, Sequence[T]]]], Iterator[tuple[int, Any]]] | None = None,
 ) -> list[A]:
     """Return what is said of each item, in order; what is kept in the run is not asked again.
 
-    by: name of the judge, under which it is kept. kind: type of what is said, for reading it back.
+    by: name of the judge, under which it is kept. kind: type of what is said, for reading it back;
+    what is of another type is kept in another file, `kept`. quiet: say nothing of what was kept.
     each: instead of `ask`, yields the place of each part of the items and what is said of it, in
     any order.
     What is `Unscored`, or has a part that is, is not kept, and the next run asks again; unless it
@@ -57,12 +60,12 @@ def ask_kept(
     def take(body: dict[str, Any]) -> None:
         found[body["key"]] = of.validate_python(body["said"])
 
-    opened = nullcontext() if run is None else closing(run.journal(KEPT, take))
+    opened = nullcontext() if run is None else closing(run.journal(kept, take))
     with opened as journal, progress(what, len(todo)) as show:
         missing = [key for key in todo if key not in found]
-        if len(missing) < len(todo):
+        if len(missing) < len(todo) and not quiet:
             before = f"{len(todo) - len(missing):,} of {len(todo):,}"
-            print(f"{before} were asked before, and are kept in {KEPT}", file=sys.stderr)
+            print(f"{before} were asked before, and are kept in {kept}", file=sys.stderr)
         starts = range(0, len(missing), chunk)
         parts = [missing[start : start + chunk] for start in starts]
         shown = enumerate([todo[key] for key in some] for some in parts)

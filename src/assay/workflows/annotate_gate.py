@@ -134,7 +134,7 @@ def gate_from(
     if not votes or (open_ and not partial):
         raise DataError(
             f"{open_} of {len(tasks)} items have no label that says anything; label them first, or"
-            " say partial=True, and the others stand for them"
+            " with partial (--partial) let the others stand for them"
         )
     shown = any(one.suggested for one in given)
     blind: Known = "no" if shown else "yes" if store.project.blind else "unknown"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from assay.annotate import exports, imports
 from assay.annotate.agreement import quality
@@ -19,6 +19,7 @@ from assay.data.parts import Part, without
 from assay.errors import ConfigError, DataError
 from assay.files import write_atomic
 from assay.stats.estimate import summarise
+from assay.types import Ranking, Record, StepLabels
 from assay.workflows.annotate import open_store, records_of, store_at
 
 __all__ = ["Exports", "agreement_rows", "annotation_report", "export_labels", "import_labels"]
@@ -26,6 +27,10 @@ __all__ = ["Exports", "agreement_rows", "annotation_report", "export_labels", "i
 Exports = Literal["raw", "decisions", "gate"]
 """What is written besides the layouts of records: every label, answers to questions, and verdicts
 for `assay audit gate`."""
+SEPARATED: Final = ("prm800k", "trl-stepwise")
+"""Layouts that put a line break between steps, unless told otherwise."""
+KEEPS_OPEN: Final = ("assay", "prm800k")
+"""Layouts in which a step may have no label."""
 
 
 def export_labels(
@@ -75,13 +80,39 @@ def export_labels(
         neutral = "half" if to == "prm800k" else "positive"
     if to == "prm800k" and not any(one.startswith("neutral=") for one in settings):
         settings.append(f"neutral={neutral}")
-    layout = layouts.configured(to, tuple(settings))
-    assert layout is not None
     found = exports.export(tasks, given, decide=decide, neutral=neutral, soft=soft, gold=gold)
     if not found.records:
         raise DataError(f"there is nothing to write as {to}: {found}")
-    count = io.write((without(one, without_parts) for one in found.records), path, layout)
+    chosen = any(one.startswith("separator=") for one in settings)
+    if to in SEPARATED and not chosen and not _by_line(found.records):
+        settings.append("separator=")
+        notes += "; steps keep their own breaks, so that separator= reads them back"
+    layout = layouts.configured(to, tuple(settings))
+    assert layout is not None
+    try:
+        count = io.write((without(one, without_parts) for one in found.records), path, layout)
+    except DataError as error:
+        raise DataError(f"{error}{_instead(found.records, to)}") from None
     return f"{path}: {count} rows of {to}; {found}{notes}"
+
+
+def _by_line(records: Sequence[Record]) -> bool:
+    """Whether every step but the last of its response ends its line."""
+    steps = [one.response.steps for one in records if isinstance(one, StepLabels)]
+    return all(step.endswith("\n") for each in steps for step in each[:-1])
+
+
+def _instead(records: Sequence[Record], to: str) -> str:
+    """What to do about records that a layout has no place for."""
+    steps = [one for one in records if isinstance(one, StepLabels)]
+    if to not in KEEPS_OPEN and any(None in one.labels for one in steps):
+        return (
+            "; a step without a label has a place in assay and prm800k alone, which `assay train"
+            " prm` takes; with --decide votes a tie is a half"
+        )
+    if any(isinstance(one, Ranking) for one in records):
+        return "; `--to assay` keeps rankings, for `assay train plackett-luce`"
+    return ""
 
 
 def _check_rows(rows: Sequence[Any], path: Path, to: str) -> None:

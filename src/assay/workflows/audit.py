@@ -124,20 +124,19 @@ def audit(
     folder for audit.json, card.md, audit.sarif, report.html and run.json; an audit that was
     stopped resumes there. prompts: most prompts, drawn by the seed. probes: names; () is all, with
     what only some kinds of rewards are asked, and a search for hacks. hacks: responses that the
-    search may score, 0 for none; gold: true quality, which an edit must not raise as well to be
-    one; transfer: another reward to try what is found on. ledger: file of a judge's paid answers;
+    search may score, 0 for none; gold: true quality, which no hack raises; transfer: another reward
+    to try what is found on. ledger: file of a judge's paid answers;
     None is one in `out`. settings: what `run.json` holds; None is this call.
 
-    What has no score is counted, and what could not be told is said. Raises `DataError` where
-    nothing can be: no response, or none with a score.
+    What has no score is counted. Raises `DataError` where nothing can be told.
     """
     body = settings or described("audit", **locals())
-    if prompts < 1:
-        raise ConfigError(f"prompts is {prompts}; it must be at least 1")
+    if prompts < 1 or hacks < 0:
+        raise ConfigError(
+            f"prompts is {prompts} and hacks {hacks}; give at least 1 and 0, which is no search"
+        )
     given: Any = reward
     chosen = _chosen(probes)
-    if hacks < 0:
-        raise ConfigError(f"hacks is {hacks}; give a number of responses, or 0 for no search")
     with (
         opened(out, body, "audit", data=named(data), overwrite=overwrite) as run,
         Ledger(ledger or (None if run is None else run.folder / LEDGER)) as paid,
@@ -147,8 +146,7 @@ def audit(
         )
         name = str(reward) if isinstance(reward, (str, Path)) else type(reward).__name__
         if not isinstance(data, (str, Path)):
-            # Typed questions are looked for first, and an iterator can be gone through once.
-            data = list(data)
+            data = list(data)  # Typed questions are looked for first.
         if decided := typed(data, format, prompts=prompts, seed=seed):
             result = _answered(answerer(given, place), decided, name, name_of(data), paid)
             return dataclasses.replace(result, settings=body).written_in(run)
@@ -163,9 +161,9 @@ def audit(
         cost = counted.cost(time.monotonic() - started)
         found = None
         if hacks and not probes and len(items) >= FEWEST:
-            words = {"gold": gold, "transfer": transfer}
-            others: dict[str, Any] = {
-                key: None if x is None else open_reward(x, place) for key, x in words.items()
+            others: Any = {
+                key: None if x is None else open_reward(x, place)
+                for key, x in {"gold": gold, "transfer": transfer}.items()
             }
             found = hunt(asked, items, budget=hacks, seed=seed, unit=probed.unit, **others)
             if found.best:

@@ -176,19 +176,19 @@ def rl(
 ) -> PolicyTraining:
     """Train a policy against a reward, and save it to `out`.
 
-    prompts: file, folder or data set; or prompts, their texts, or records that have one. policy:
-    folder or hub name of a causal language model, or a `rl.policy.Policy`. reward: one or several,
-    put together as `combine` says. gold: scorers that are evaluated on held-out prompts and never
-    learned from; the first says where the peak is. recipe: a name of `rl.settings.RECIPES` (grpo,
-    rloo, ppo ...)
-    or settings; changes: of its fields, such as `steps=50`. held_out: share of the prompts (0.1
-    where a small file allows), a file, or prompts. prime: weight of an implicit process reward that
-    is learned along (PRIME). environment: what answers the policy's turns, such as calculator;
-    turns: most of them in a trajectory. gate: files by which judges may score. lora: rank of
-    adapters; 0 trains every parameter. set_aside: file for malformed rows; True is set_aside.jsonl
-    in `out`. limit: most prompts. template, join, max_length: layout of the texts. split, setting:
-    where steps end. overwrite: replaces other finished work in `out`. settings: what `run.json`
-    holds; None is this call. track: trackers, as `runs.tracking` names them.
+    prompts: file, folder or data set; or prompts, their texts, or records that have one.
+    policy: folder or hub name of a causal language model, or a `rl.policy.Policy`. reward: one
+    or several, put together as `combine` says. gold: scorers that are evaluated on held-out
+    prompts and never learned from; the first says where the peak is. recipe: a name of
+    `rl.settings.RECIPES` (grpo, rloo, ppo ...) or settings; changes: of its fields, such as
+    `steps=50`. held_out: share of the prompts (0.1 where a small file allows), a file, or
+    prompts. prime: weight of an implicit process reward that is learned along (PRIME).
+    environment: what answers the policy's turns, of which a trajectory has `turns` at most.
+    gate: files by which judges may score. lora: rank of adapters; 0 trains every parameter.
+    set_aside: file for malformed rows; True is set_aside.jsonl in `out`. limit: most prompts.
+    template, join, max_length: layout of the texts. split, setting: where steps end. overwrite:
+    replaces other finished work in `out`. settings: what `run.json` holds; None is this call.
+    track: trackers, as `runs.tracking` names them.
 
     The same call resumes a run that was killed, and returns a finished one. Under torchrun all
     processes train one policy, and the leader writes. Raises `ConfigError` for what contradicts
@@ -208,16 +208,12 @@ def rl(
     opening |= {"restart": not resume, "overwrite": overwrite, "track": track}
     with together(where, out, body, set_aside, **opening) as (world, run, aside):
         parts, golds = _parts(rewards, world.device), _golds(gold, world.device)
-        scorers = {**{part.name: part.scorer for part in parts}, **golds}
-        judges = admitted(gate, scorers)
+        judges = admitted(gate, {**{part.name: part.scorer for part in parts}, **golds})
         if run is not None:
             run.note(**judges)
         _check_environment(game, [*(part.scorer for part in parts), *golds.values()])
-        how_read: dict[str, Any] = {
-            **{"seed": how.seed, "limit": limit, "format": format},
-            **{"aside": aside, "tools": _tools(game)},
-        }
-        found = _sides(prompts, held_out, **how_read)
+        reading: Any = {"seed": how.seed, "limit": limit, "format": format, "aside": aside}
+        found = _sides(prompts, held_out, **reading, tools=_tools(game))
         _check_gold(golds, found.held)
         if isinstance(policy, str | Path):
             layout = {"template": template, "join": join, "max_length": max_length}
@@ -226,10 +222,9 @@ def rl(
             policy = _policy(str(policy), layout, split, setting, lora, dtype, at, how)
         found = _laid_out(found, policy)
         learner = _prime(policy, prime, prime_learning_rate, lora, how) if prime else None
-        sides: dict[str, Any] = {"held_out": found.held, "golds": golds, "prime": learner}
-        run_as: dict[str, Any] = {"settings": how, "out": out, "game": game, "resume": resume}
-        run_as["world"] = world
-        done = optimise(policy, found.train, parts, **sides, **run_as)
+        asked: Any = {"held_out": found.held, "golds": golds, "prime": learner, "game": game}
+        run_as: Any = {"settings": how, "out": out, "resume": resume, "world": world}
+        done = optimise(policy, found.train, parts, **asked, **run_as)
         result = PolicyTraining.of(done, out=out, settings=body, data=files)
         if run is not None:
             result.page(run)

@@ -253,9 +253,17 @@ const COMMON = {
   h: () => show("help"),
   c: () => { const comment = form.querySelector(".comment"); if (comment) { comment.open = true; field("comment").focus(); } },
   v: () => all(".candidate").forEach(plain),
+  o: unfold,
   "+": () => highlight(true),
   "-": () => highlight(false),
 };
+
+// Opens all that is folded away; folds it where all is open.
+function unfold() {
+  const folded = all("details:not(.comment, .others)"), open = folded.some((one) => !one.open);
+  for (const one of folded) one.open = open;
+  say(!folded.length ? "Nothing is folded." : open ? "All is open." : "Folded.");
+}
 
 function show(id) {
   const dialog = document.getElementById(id);

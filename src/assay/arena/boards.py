@@ -1,0 +1,145 @@
+"""Leaderboards as rows: one of our own, and those of AlpacaEval and Arena-Hard."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from assay.arena.ratings import Ratings
+from assay.arena.standing import Standing
+from assay.arena.votes import Votes
+from assay.errors import ConfigError
+from assay.types import Unscored
+
+__all__ = ["alpaca_eval", "arena_hard", "as_csv", "leaderboard"]
+
+Row = dict[str, Any]
+
+
+def leaderboard(standings: Mapping[str, Standing]) -> list[Row]:
+    """Return a row per judge and player, the best first; who has no rating has the reason."""
+    rows = []
+    for name, each in standings.items():
+        for line in [] if each.ratings is None else each.ratings.lines:
+            given = line.rating
+            rating = None if isinstance(given, Unscored) else given
+            rows.append(
+                {
+                    "judge": name,
+                    "player": line.player,
+                    "rank": line.rank,
+                    "rank_low": line.ranks and line.ranks[0],
+                    "rank_high": line.ranks and line.ranks[1],
+                    "rating": rating and rating.value,
+                    "low": rating and rating.low,
+                    "high": rating and rating.high,
+                    "share": line.share,
+                    "votes": line.votes,
+                    "clusters": rating and rating.n,
+                    "not_scoreable": given.reason if isinstance(given, Unscored) else "",
+                }
+            )
+    return rows
+
+
+def alpaca_eval(votes: Votes, baseline: str) -> list[Row]:
+    """Return AlpacaEval's rows: win rate against the baseline in percent, its error, counts.
+
+    The win rate is the mean over prompts of the share of points of a player's votes there. The
+    error is 100 sd / sqrt(n) over prompts. Players who never met the baseline have no row. Raises
+    `ConfigError` where the baseline is no player.
+    """
+    at = _code(votes.players, baseline)
+    rows = []
+    clusters = np.arange(len(votes)) if votes.cluster is None else votes.cluster
+    lengths = _lengths(votes)
+    for code, player in enumerate(votes.players):
+        first = (votes.first == code) & (votes.second == at)
+        met = first | ((votes.second == code) & (votes.first == at))
+        if code == at or not met.any():
+            continue
+        points = np.where(first, votes.points, 1 - votes.points)[met]
+        _, ids = np.unique(clusters[met], return_inverse=True)
+        weight = votes.weights[met]
+        y = np.bincount(ids, weights=points * weight) / np.bincount(ids, weights=weight)
+        wins, draws = int((y > 0.5).sum()), int((y == 0.5).sum())
+        rows.append(
+            {
+                "": player,
+                "win_rate": 100 * float(y.mean()),
+                "standard_error": 100 * float(y.std(ddof=1)) / len(y) ** 0.5
+                if len(y) > 1
+                else None,
+                "n_wins": wins,
+                "n_wins_base": len(y) - wins - draws,
+                "n_draws": draws,
+                "n_total": len(y),
+                "discrete_win_rate": 100 * (wins + draws / 2) / len(y),
+                "mode": "community",
+                "avg_length": lengths.get(code),
+            }
+        )
+    return sorted(rows, key=lambda row: -row["win_rate"])
+
+
+def arena_hard(votes: Votes, ratings: Ratings, baseline: str) -> list[Row]:
+    """Return Arena-Hard's rows: the win rate against the baseline in percent that the ratings
+    predict, 100 sigmoid(r - r_baseline), with its interval, by cluster.
+
+    Raises `ConfigError` where the baseline has no rating.
+    """
+    _code(ratings.fit.players, baseline)
+    lengths = _lengths(votes)
+    rows = []
+    for player in ratings.fit.players:
+        value = low = high = 50.0
+        if player != baseline:
+            gap = ratings.difference(player, baseline)
+            value, low, high = (100 * float(expit(x)) for x in (gap.value, gap.low, gap.high))
+        rows.append(
+            {
+                "model": player,
+                "score": round(value, 2),
+                "rating_q025": round(low, 2),
+                "rating_q975": round(high, 2),
+                "CI": f"(-{value - low:.2f}, +{high - value:.2f})",
+                "avg_tokens": lengths.get(votes.players.index(player)),
+                "date": date.today().isoformat(),
+            }
+        )
+    return sorted(rows, key=lambda row: -row["score"])
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """Return rows as a table with a head."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["player"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _code(players: Sequence[str], baseline: str) -> int:
+    if baseline not in players:
+        raise ConfigError(
+            f"the baseline {baseline!r} is no player with a rating; there is"
+            f" {', '.join(players[:20])}"
+        )
+    return players.index(baseline)
+
+
+def _lengths(votes: Votes) -> dict[int, float]:
+    """Mean length of each player's responses, over votes; none where it was not measured."""
+    if votes.measures is None or "length" not in votes.measure_names:
+        return {}
+    sizes = votes.measures[:, votes.measure_names.index("length")]
+    return {
+        code: float(
+            np.concatenate([sizes[votes.first == code, 0], sizes[votes.second == code, 1]]).mean()
+        )
+        for code in np.unique(np.concatenate([votes.first, votes.second])).tolist()
+    }
