@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet
 READY := $(VENV)/.ready
 QUICK := $(VENV)/.quick
 
-.PHONY: quickstart test check lint types imports docs clean
+.PHONY: quickstart test check lint types imports docs docs-check clean
 
 quickstart: $(QUICK)
 	$(BIN)/assay quickstart
@@ -14,7 +14,7 @@ quickstart: $(QUICK)
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: lint types imports test
+check: lint types imports test docs-check
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -25,6 +25,10 @@ types: $(READY)
 
 imports: $(READY)
 	$(BIN)/lint-imports
+
+# Every command of start and of the how-tos, as printed: two minutes of processor.
+docs-check: $(READY)
+	$(BIN)/python -m tests.docs.pages
 
 # What the quickstart imports, at the versions of the lock. Torch comes first, alone, because its CPU build is the one
 # that must not be replaced. Compiling to bytecode takes longer than copying, and most of it would never be imported.
