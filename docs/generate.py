@@ -132,7 +132,9 @@ def _page(name: str, summary: str, helps: Mapping[str, Help]) -> str:
     if shared:
         at = 2
         parts[at:at] = [f"## Options of every `assay {name}` {{ #shared }}", _listed(shared)]
-    parts.append("Next: [all commands](index.md), [words that name scorers](../../explain/words.md).")
+    parts.append(
+        "Next: [all commands](index.md), [words that name scorers](../../explain/words.md)."
+    )
     return "\n\n".join(parts) + "\n"
 
 

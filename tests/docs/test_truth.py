@@ -106,11 +106,12 @@ def test_every_figure_stands_in_the_section_of_the_log_that_it_names(page: str) 
 @cache
 def literals() -> str:
     """Every text of the source; what is put in at run time is a gap."""
-    said = []
+    said: list[str] = []
     for path in (ROOT / "src/assay").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                said.append(node.value)
+        constants = (
+            n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)
+        )
+        said += (one.value for one in constants if isinstance(one.value, str))
     return "\n".join(said)
 
 
