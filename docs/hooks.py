@@ -9,12 +9,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
 KEPT = {"log.md": "LOG.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 """Page -> the file at the repository's root that it shows."""
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
+OUTSIDE = re.compile(r'<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)="https?:[^"]*')
 SHIM = "https://unpkg.com/iframe-worker/shim"
 NEXT = "\n\nNext: [start in five minutes](start.md), [the field guide](field-guide.md).\n"
 pages: dict[str, tuple[str, str]] = {}
@@ -65,9 +67,11 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
     output = output.replace("</head>", link, 1)
     named = '<div class="md-search" data-md-component="search" role="dialog"'
     output = output.replace(named, f'{named} aria-label="Search"')
-    # Before the theme's own script, which else fetches such a worker from elsewhere.
     up = posixpath.relpath("assets/worker.js", posixpath.dirname(page.file.dest_uri) or ".")
-    return output.replace("<head>", f'<head><script src="{up}"></script>', 1)
+    output = output.replace(SHIM, up)
+    if outside := OUTSIDE.search(output):
+        raise PluginError(f"{page.file.src_uri} loads something from outside: {outside[0]}")
+    return output
 
 
 def on_post_build(config: Any) -> None:
@@ -79,9 +83,6 @@ def on_post_build(config: Any) -> None:
         beside.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(text)
         lines.append(f"- [{title}]({source}): {_first(text)}")
-    for script in (site / "assets/javascripts").glob("bundle.*.js"):
-        # The worker is there already, and nothing is to come from outside.
-        script.write_text(script.read_text().replace(SHIM, "data:text/javascript,"))
     (site / "llms.txt").write_text("\n".join(lines) + "\n")
 
 

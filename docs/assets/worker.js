@@ -1,6 +1,17 @@
-// Search in pages that are opened from a disk: browsers allow no workers there. A hidden frame runs
+// Search: in pages that are opened from a disk: browsers allow no workers there. A hidden frame runs
 // the worker's script instead, with the same messages.
-if (location.protocol === "file:") {
+// What is asked for loses its leading dashes: `--out` would be read as "without out".
+const QUERY = 2;
+const asked = (message) =>
+  message && message.type === QUERY && typeof message.data === "string"
+    ? { ...message, data: message.data.replace(/(^|\s)-+/g, "$1") }
+    : message;
+if (location.protocol !== "file:") {
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, ...more) {
+    return post.call(this, asked(message), ...more);
+  };
+} else {
   window.Worker = class extends EventTarget {
     constructor(url) {
       super();
@@ -21,7 +32,6 @@ if (location.protocol === "file:") {
       };
       // Scripts run by a worker have a `postMessage` of one argument, and load others at once.
       inner.postMessage = answer;
-      inner.parent_ = outer;
       inner.importScripts = (...urls) =>
         urls.reduce((before, one) => before.then(() => load(one)), Promise.resolve());
       const load = (source) =>
@@ -42,7 +52,8 @@ if (location.protocol === "file:") {
       const event = new this.inner.MessageEvent("message", { data });
       this.inner.dispatchEvent(event);
     }
-    postMessage(data) {
+    postMessage(message) {
+      const data = asked(message);
       if (this.ready) this.give(data);
       else this.waiting.push(data);
     }
