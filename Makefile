@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet
 READY := $(VENV)/.ready
 QUICK := $(VENV)/.quick
 
-.PHONY: quickstart test check lint types imports docs-check clean
+.PHONY: quickstart test check lint types imports docs-check release-check clean
 
 quickstart: $(QUICK)
 	$(BIN)/assay quickstart
@@ -29,6 +29,10 @@ imports: $(READY)
 # Every command of start and of the how-tos, as printed: two minutes of processor.
 docs-check: $(READY)
 	$(BIN)/python -m tests.docs.pages
+
+# Builds into dist/ and tries it in environments of its own; nothing is uploaded.
+release-check:
+	$(PYTHON) release.py
 
 # What the quickstart imports, at the versions of the lock. Torch comes first, alone, because its CPU build is the one
 # that must not be replaced. Compiling to bytecode takes longer than copying, and most of it would never be imported.
