@@ -7,6 +7,7 @@
 printed. An example without cells is one. Pages go to docs/examples, notebooks to build/notebooks.
 """
 
+import ast
 import json
 import os
 import re
@@ -24,7 +25,7 @@ PAGES: Final = REPOSITORY / "docs" / "examples"
 NOTEBOOKS: Final = REPOSITORY / "build" / "notebooks"
 MARK: Final = "\x1e"
 """Printed by a run between two cells."""
-NEXT: Final = "Next: [rewards for trainers](../how-to/rewards-for-trainers.md)"
+NEXT: Final = "Next: [is my reward model good?](../how-to/is-it-good.md)"
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Cell:
 
 def cells(source: str) -> list[Cell]:
     """Cut an example: its docstring, and what `# %%` begins."""
-    opening = re.match(r'"""(.*?)"""\n', source, re.DOTALL)
-    found = [Cell("markdown", opening[1].strip())] if opening else []
+    opening = re.match(r'""".*?"""\n', source, re.DOTALL)
+    found = [Cell("markdown", ast.literal_eval(opening[0]).strip())] if opening else []
     rest = source[opening.end() :] if opening else source
     for number, part in enumerate(re.split(r"^# %%", rest, flags=re.MULTILINE)):
         first, _, text = part.partition("\n") if number else ("", "", part)

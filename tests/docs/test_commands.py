@@ -11,8 +11,8 @@ import pytest
 from tests.docs.pages import DOCS, START, Fault, follow, how_tos, missing, steps
 from tests.docs.render import cells, notebook, page, run
 
-PAGES = [START, *how_tos(), *sorted((DOCS / "examples").glob("*.md"))]
-EXAMPLES = sorted((DOCS.parent / "examples").glob("*.py"))
+RENDERED = sorted((DOCS / "examples").glob("*.md"))
+PAGES = [START, *how_tos(), *RENDERED]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -146,11 +146,9 @@ def test_an_example_becomes_a_page_and_a_notebook_with_what_each_cell_printed(
     assert made["cells"][3]["outputs"][0]["text"] == ["3"]
 
 
-@pytest.mark.parametrize(
-    "path", sorted((DOCS.parent / "examples").glob("*.py")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
 def test_the_page_of_an_example_holds_the_code_of_today(path: Path) -> None:
-    shown = (DOCS / "examples" / f"{path.stem}.md").read_text()
-    for cell in cells(path.read_text()):
+    shown = path.read_text()
+    for cell in cells((DOCS.parent / "examples" / f"{path.stem}.py").read_text()):
         if cell.kind == "code":
             assert f"```python\n{cell.text}\n```" in shown, "python -m tests.docs.render"
