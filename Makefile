@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet
 READY := $(VENV)/.ready
 QUICK := $(VENV)/.quick
 
-.PHONY: quickstart test check lint types imports clean
+.PHONY: quickstart test check lint types imports docs docs-check release-check clean
 
 quickstart: $(QUICK)
 	$(BIN)/assay quickstart
@@ -14,7 +14,7 @@ quickstart: $(QUICK)
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: lint types imports test
+check: lint types imports test docs-check
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -25,6 +25,14 @@ types: $(READY)
 
 imports: $(READY)
 	$(BIN)/lint-imports
+
+# Every command of start and of the how-tos, as printed: two minutes of processor.
+docs-check: $(READY)
+	$(BIN)/python -m tests.docs.pages
+
+# Builds into dist/ and tries it in environments of its own; nothing is uploaded.
+release-check:
+	$(PYTHON) release.py
 
 # What the quickstart imports, at the versions of the lock. Torch comes first, alone, because its CPU build is the one
 # that must not be replaced. Compiling to bytecode takes longer than copying, and most of it would never be imported.
@@ -42,5 +50,12 @@ $(READY): requirements.lock pyproject.toml
 	$(PIP) --no-compile --no-deps --no-build-isolation -e .
 	touch $@ $(QUICK)
 
+# The site, in site/: it needs no server and nothing from outside. Its tools are in an environment of their own.
+DOCS := .venv-docs
+docs:
+	test -x $(DOCS)/bin/mkdocs || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["docs"])')
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .venv-docs site runs

@@ -40,6 +40,7 @@ def main(model: str, weights: str, dtype: str) -> None:
     folder = smol_folder() if model == "smol" else Path(model)
     scores = (folder / MANIFEST).is_file()
     auto = AutoModelForSequenceClassification if scores else AutoModelForCausalLM
+    room.give_back()
     before, peak, ended = resident(), [0], threading.Event()
 
     def watch() -> None:

@@ -4,17 +4,8 @@ import numpy as np
 import pytest
 
 from assay.annotate.agreement import agreements, difference, hard_items, quality, soft_labels, tau
-from assay.annotate.decisions import (
-    FIRST_ERROR,
-    MARKS,
-    ORDER,
-    PREFERENCE,
-    decisions,
-    first_error,
-    same,
-    word_of,
-)
-from assay.annotate.labels import Pair, Questions, Ranks, Steps
+from assay.annotate.decisions import FIRST_ERROR, MARKS, ORDER, PREFERENCE, decisions, same, word_of
+from assay.annotate.labels import Pair, Questions, Ranks, Steps, first_error
 from assay.annotate.records import Given
 from assay.annotate.simulate import Simulated, prefer
 from assay.annotate.tasks import Task

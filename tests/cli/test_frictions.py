@@ -128,7 +128,7 @@ def test_every_optional_package_has_an_extra() -> None:
         extra: {re.split(r"[><=;\[]", name)[0].replace("-", "_") for name in names}
         for extra, names in project["optional-dependencies"].items()
     }
-    named = {"huggingface_hub": None, "yaml": "pyyaml"}
+    named = {"huggingface_hub": None, "mlflow": "mlflow_skinny", "yaml": "pyyaml"}
     for module, extra in EXTRA_OF.items():
         package = named.get(module, module)
         assert package is None or package in packages[extra], module

@@ -73,6 +73,6 @@ def test_what_torchrun_starts_several_times_is_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "0")
     with pytest.raises(SystemExit) as ended:
-        cli.main(["score", "pairs.jsonl", "--scorer", "longest", "--out", "scores.jsonl"])
+        cli.main(["eval", "pairs.jsonl", "--scorer", "longest", "--out", "eval"])
     assert ended.value.code == 2
-    assert "assay score runs in one process, and torchrun started 2" in capsys.readouterr().err
+    assert "assay eval runs in one process, and torchrun started 2" in capsys.readouterr().err

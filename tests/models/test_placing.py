@@ -1,15 +1,19 @@
 """A model over several devices scores as on one; here a CPU's memory and a disk."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification
 
 from assay.errors import ConfigError
 from assay.models import checkpoint, placing, room
 from assay.models.device import device_of
 from assay.models.layout import Layout
+from assay.models.loading import load_network
 from assay.models.policy import open_policy
 from assay.models.readout import PREFERENCE
 from assay.scorers.local import LocalScorer
@@ -94,3 +98,17 @@ def test_what_cannot_be_spread_is_refused(saved: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(room, "room", lambda: None)
     with pytest.raises(ConfigError, match="does not say how much memory is free"):
         scorer(str(saved), "map")
+
+
+def test_adapters_and_damaged_parts_are_refused_by_name(saved: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    config = {"peft_type": "LORA", "base_model_name_or_path": str(saved)}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match="is an adapter, which is merged into weights that lie"):
+        load_network(AutoModelForSequenceClassification, adapter, device="map")
+    damaged = shutil.copytree(saved, tmp_path / "damaged")
+    whole = (damaged / "model.safetensors").read_bytes()
+    (damaged / "model.safetensors").write_bytes(whole[:-50])
+    with pytest.raises(ConfigError, match=r"model\.safetensors is cut off or damaged"):
+        scorer(str(damaged))

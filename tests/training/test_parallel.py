@@ -1,6 +1,7 @@
 """Several processes that train together end where one does, whatever is done to them on the way."""
 
 import json
+import resource
 import shutil
 import signal
 import time
@@ -11,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from assay.cli import main
 from assay.errors import BackendError, ConfigError
 from assay.packing.budget import Budget
-from assay.training import parallel, resume
+from assay.training import parallel, parts, resume
 from assay.training.collate import Example
 from assay.training.parallel import ALONE, World, deal, joined, leads, split, spread
 from tests.models import tiny
@@ -290,3 +293,31 @@ def test_what_fails_on_one_process_fails_on_all(monkeypatch: pytest.MonkeyPatch)
     world = several(monkeypatch, [(None, "no key"), ("fine", None)])
     with pytest.raises(ConfigError, match="no key"):
         world.agreed(off)
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
+def test_a_checkpoint_that_cannot_be_written_or_read_is_one_line(tmp_path: Path) -> None:
+    weights = {"w": nn.Parameter(torch.zeros(5000))}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises((OSError, BackendError), match=r"\.parts-1"):
+            parts.save(tmp_path, {"state": {"step": 1}}, weights, [], ALONE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [*tmp_path.iterdir()]
+    parts.save(tmp_path, {"state": {"step": 1}}, weights, [], ALONE)
+    (held,) = (tmp_path / "parts-1").glob("*.distcp")
+    held.write_bytes(bytes(held.stat().st_size))
+    with pytest.raises(BackendError, match="cannot be read; start afresh"):
+        parts.load(tmp_path / "parts-1", weights, [])
+
+
+@pytest.mark.parametrize(("rank", "ends_by"), [(0, KeyboardInterrupt), (1, SystemExit)])
+def test_an_interrupt_of_all_is_said_by_the_leader(
+    rank: int, ends_by: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "_several", lambda: True)
+    monkeypatch.setattr(parallel, "_join", lambda _: (World(rank, 2), None))
+    with pytest.raises(ends_by), joined("cpu"):
+        raise KeyboardInterrupt

@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 from assay.annotate.exports import decided, export, standing
 from assay.annotate.imports import tasks_of
 from assay.annotate.records import Project
+from assay.annotate.schema import NoStore
 from assay.annotate.store import Store
 from assay.annotate.tasks import Kind, StepMode, Task
 from assay.errors import DataError
@@ -39,7 +40,7 @@ class Pending(Generic[T]):
 
     def done(self) -> bool:
         """Whether it has all the labels that the project wants of an item, or an adjudication."""
-        rows = standing(self.store.given()).get(self.task.id, [])
+        rows = standing(self.store.given([self.task.id])).get(self.task.id, [])
         settled = any(row.purpose == "adjudicate" for row in rows)
         return settled or len(rows) >= self.store.project.labels_per_item
 
@@ -59,7 +60,7 @@ class Pending(Generic[T]):
 
 
 def _said(task: Task, store: Store) -> object:
-    given = [row for row in store.given() if row.task == task.id]
+    given = store.given([task.id])
     if task.kind == "questions":
         answers = decided(task, standing(given)[task.id])
         if answers[0] is None:
@@ -132,7 +133,7 @@ def _opened(store: Place, tasks: Sequence[Task]) -> Store:
     else:
         try:
             opened = Store.open(store)
-        except DataError:
+        except NoStore:
             return Store.create(store, Project(title="Questions"), tasks)
     opened.add(tasks)
     return opened

@@ -2,21 +2,25 @@
 
 import hashlib
 import random
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
 
-from assay.annotate.labels import Label, Pair, Questions, Ranks
+from assay.annotate.labels import Label, decides
 from assay.annotate.records import Annotator, Project
 from assay.annotate.tables import ANNOTATORS, ASSIGNMENTS, ITEMS
 
-__all__ = ["decisions", "differ", "draw", "left_for", "open_to", "order_of", "pick", "room_for"]
+__all__ = ["differ", "draw", "left_for", "open_to", "order_of", "pick", "room_for"]
 
 
-def order_of(seed: int, task: str, annotator: int, n: int) -> tuple[int, ...]:
-    """Draw the order in which an annotator is shown a task's n responses, all orders alike."""
-    digest = hashlib.sha256(f"{seed}\n{task}\n{annotator}".encode()).digest()
+def order_of(secret: str, task: str, annotator: int, n: int) -> tuple[int, ...]:
+    """Draw the order in which an annotator is shown a task's n responses, all orders alike.
+
+    secret: of the store. A task's name follows from what is shown, so that without a secret an
+    annotator could tell from the order shown which response the pool has first.
+    """
+    digest = hashlib.sha256(f"{secret}\n{task}\n{annotator}".encode()).digest()
     order = list(range(n))
     random.Random(int.from_bytes(digest, "big")).shuffle(order)
     return tuple(order)
@@ -35,27 +39,9 @@ def draw(
     return among[place], each[place] / total
 
 
-def decisions(label: Label) -> tuple[Hashable, ...]:
-    """Return what a label decides, a value per decision; None = it leaves that open.
-
-    Of a pair the choice, of a ranking the order, of steps the first wrong one (-1 = none is), of
-    questions the answers.
-    """
-    if isinstance(label, Pair):
-        return (label.choice,)
-    if isinstance(label, Ranks):
-        places = sorted(set(label.ranks))
-        return (tuple(places.index(rank) for rank in label.ranks),)
-    if isinstance(label, Questions):
-        return label.answers
-    if -1 in label.marks:
-        return (label.marks.index(-1),)
-    return (-1 if label.complete or None not in label.marks else None,)
-
-
 def differ(labels: Sequence[Label]) -> bool:
     """Say whether two labels of a task decide anything otherwise; "can't tell" never differs."""
-    columns = zip(*map(decisions, labels), strict=True)
+    columns = zip(*map(decides, labels), strict=True)
     return any(len(set(column) - {None}) > 1 for column in columns)
 
 

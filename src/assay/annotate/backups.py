@@ -27,7 +27,11 @@ NUMBERED: Final = (ANNOTATORS, TASKS, EVENTS)
 
 
 def write(connection: sa.Connection, path: Path) -> None:
-    """Write what a transaction sees, whole or not at all."""
+    """Write what a transaction sees, whole or not at all. Raises `DataError` for the store's own
+    file."""
+    own = connection.engine.url.database or ""
+    if connection.dialect.name == "sqlite" and path.exists() and path.samefile(own):
+        raise DataError(f"{path} is the store itself; name another file for the backup")
     digest = hashlib.sha256()
     with atomic(path) as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy.special import entr
 
 from assay.annotate.dawid_skene import pooled_posterior
-from assay.annotate.decisions import FIRST_ERROR, MARKS, decisions, first_error
-from assay.annotate.labels import Steps
+from assay.annotate.decisions import FIRST_ERROR, MARKS, decisions
+from assay.annotate.labels import Steps, first_error
 from assay.annotate.records import Given, Project
 from assay.annotate.tasks import Task
 from assay.errors import DataError

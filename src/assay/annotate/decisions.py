@@ -14,15 +14,24 @@ from typing import Any, Final, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from assay.annotate.labels import Choice, Label, Pair, Questions, Ranks, Steps
+from assay.annotate.labels import (
+    Choice,
+    Label,
+    Pair,
+    Questions,
+    Ranks,
+    Steps,
+    decides,
+    first_error,
+)
 from assay.annotate.records import Given
 from assay.annotate.tasks import Task
 from assay.data.records import cluster_key
 from assay.stats.agreement import Metric
 
 __all__ = [
-    "FIRST_ERROR", "MARKS", "PREFERENCE", "Decision", "decisions", "first_error", "known", "said",
-    "same", "word_of",
+    "FIRST_ERROR", "MARKS", "PREFERENCE", "Decision", "decisions", "known", "said", "same",
+    "word_of",
 ]  # fmt: skip
 
 PREFERENCE: Final = "preference"
@@ -156,27 +165,11 @@ def said(task: Task, label: Label) -> Iterator[Said]:
                 )
 
 
-def first_error(label: Steps) -> int | None:
-    """Return the place of the first step that is marked wrong, the number of steps where none is
-    wrong, and None where that was not said."""
-    if -1 in label.marks:
-        return label.marks.index(-1)
-    return len(label.marks) if label.complete or None not in label.marks else None
-
-
 def same(label: Label, gold: Label) -> bool:
     """Return whether a label says what the gold one does: the choice, the first wrong step, the
     order, or every answer that the gold one has."""
-    if isinstance(label, Pair) and isinstance(gold, Pair):
-        return label.choice == gold.choice
-    if isinstance(label, Steps) and isinstance(gold, Steps):
-        return first_error(label) == first_error(gold)
-    if isinstance(label, Ranks) and isinstance(gold, Ranks):
-        return label.ranks == gold.ranks
-    if isinstance(label, Questions) and isinstance(gold, Questions):
-        both = zip(label.answers, gold.answers, strict=True)
-        return all(answer == right for answer, right in both if right is not None)
-    return False
+    both = zip(decides(label), decides(gold), strict=True)
+    return all(one == right for one, right in both if right is not None)
 
 
 def known(tasks: Sequence[Task], given: Iterable[Given], decision: Decision) -> NDArray[np.intp]:

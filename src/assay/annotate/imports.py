@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
+from pydantic import ValidationError
+
 from assay.annotate.labels import Label, Pair, Questions, Ranks, Steps
 from assay.annotate.tasks import Evidence, Kind, StepMode, Task
 from assay.data.decisions import Decisions
@@ -108,7 +110,15 @@ def tasks_of(
         if gold and others["gold"] is None:
             raise DataError(f"{_named(prompt)} has no label of kind {kind}")
         bare = tuple(map(_bare, chosen))
-        tasks.append(Task(kind=kind, prompt=shown, responses=bare, hidden=hidden, **others))
+        try:
+            task = Task(kind=kind, prompt=shown, responses=bare, hidden=hidden, **others)
+            task.model_dump_json()
+        except ValueError as error:
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            if "surrogates not allowed" in why:
+                why = "half a character (a lone surrogate), which no store can keep; take it out"
+            raise DataError(f"{_named(prompt)} cannot be asked about: {why}") from None
+        tasks.append(task)
     return tasks
 
 

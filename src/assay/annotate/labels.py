@@ -1,6 +1,6 @@
 """What a person says of a task, in the task's own order whatever order it was shown in."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -17,6 +17,8 @@ __all__ = [
     "Questions",
     "Ranks",
     "Steps",
+    "decides",
+    "first_error",
     "fits",
 ]
 
@@ -124,3 +126,25 @@ def fits(
             if answer is not None and answer >= len(question.options):
                 return f"option {answer} of a question with {len(question.options)}"
     return ""
+
+
+def first_error(label: Steps) -> int | None:
+    """Return the place of the first step that is marked wrong, the number of steps where none is
+    wrong, and None where that was not said."""
+    if -1 in label.marks:
+        return label.marks.index(-1)
+    return len(label.marks) if label.complete or None not in label.marks else None
+
+
+def decides(label: "Pair | Ranks | Steps | Questions") -> tuple[Hashable, ...]:
+    """Return what a label decides, a value per decision; None = it leaves that open.
+
+    Of a pair the choice, of a ranking the order, of steps the first wrong one (`first_error`), of
+    questions the answers.
+    """
+    if isinstance(label, Pair):
+        return (label.choice,)
+    if isinstance(label, Ranks):
+        places = sorted(set(label.ranks))
+        return (tuple(places.index(rank) for rank in label.ranks),)
+    return label.answers if isinstance(label, Questions) else (first_error(label),)

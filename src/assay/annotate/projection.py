@@ -5,6 +5,7 @@ Only drafts and leases are kept in the tables alone.
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -18,9 +19,11 @@ from assay.annotate.records import Project
 from assay.annotate.tables import ASSIGNMENTS, EVENTS, ITEMS, LABELS, TASKS
 from assay.annotate.tasks import Task
 
-__all__ = ["LABEL", "add_items", "append", "pages", "rebuild"]
+__all__ = ["LABEL", "add", "append", "pages", "rebuild"]
 
 LABEL: Final[TypeAdapter[Label]] = TypeAdapter(Label)
+AT_ONCE: Final = 500
+"""Tasks added by one statement."""
 
 # Statements of every write, built once.
 NUMBER: Final = sa.select(sa.func.coalesce(sa.func.max(EVENTS.c.seq), 0) + 1).scalar_subquery()
@@ -56,7 +59,29 @@ def pages(
         after = rows[-1][number.name]
 
 
-def add_items(
+def add(connection: sa.Connection, project: Project, now: float, tasks: Iterable[Task]) -> int:
+    """Add tasks whose ids are new; return how many were."""
+    known = set(connection.scalars(sa.select(TASKS.c.id)))
+    last = connection.scalar(sa.select(sa.func.max(TASKS.c.seq))) or 0
+    numbered, added = enumerate(_new(tasks, known), last + 1), last
+    while some := list(itertools.islice(numbered, AT_ONCE)):
+        rows = [{"seq": n, "id": task.id, "body": task.model_dump_json()} for n, task in some]
+        connection.execute(TASKS.insert(), rows)
+        _add_items(connection, project, some)
+        added = some[-1][0]
+    if added > last:
+        append(connection, project, now, "added", first=last + 1, last=added)
+    return added - last
+
+
+def _new(tasks: Iterable[Task], known: set[str]) -> Iterator[Task]:
+    for task in tasks:
+        if task.id not in known:
+            known.add(task.id)
+            yield task
+
+
+def _add_items(
     connection: sa.Connection, project: Project, tasks: Iterable[tuple[int, Task]]
 ) -> None:
     """Make the rows of tasks that nobody was given yet, by their numbers."""
@@ -90,7 +115,7 @@ def rebuild(connection: sa.Connection, project: Project) -> None:
         connection.execute(table.delete())
     for rows in pages(connection, TASKS):
         bodies = ((row["seq"], Task.model_validate_json(row["body"])) for row in rows)
-        add_items(connection, project, bodies)
+        _add_items(connection, project, bodies)
     for rows in pages(connection, EVENTS):
         for row in rows:
             apply(connection, project, row | {"payload": json.loads(row["payload"])})

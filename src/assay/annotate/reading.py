@@ -1,7 +1,7 @@
 """What is read of a store: labels and skips that stand, how far it is, keys that were used."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,8 +49,8 @@ def progress(connection: sa.Connection, project: Project, annotator: Annotator |
     )
 
 
-def given(connection: sa.Connection) -> list[Given]:
-    """Read all labels that stand, in the order saved."""
+def given(connection: sa.Connection, tasks: Sequence[str] | None) -> list[Given]:
+    """Read the labels that stand, of all tasks or some, in the order saved."""
     query = (
         sa.select(
             LABELS,
@@ -64,6 +64,8 @@ def given(connection: sa.Connection) -> list[Given]:
         .join(ITEMS, ITEMS.c.task == LABELS.c.task)
         .order_by(LABELS.c.seq)
     )
+    if tasks is not None:
+        query = query.where(ASSIGNMENTS.c.task.in_(tasks))
     return [
         Given(
             task=row.task,

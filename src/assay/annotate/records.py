@@ -28,6 +28,8 @@ class Project(Record):
     """Share of an annotator's tasks that are gold items, drawn at random places."""
     blind: bool = True
     """Neither suggestions nor evidence are shown."""
+    references: bool = False
+    """Whether reference answers are shown."""
     reasons: tuple[str, ...] = ("correct", "complete", "clear", "safe", "follows instructions")
     """Reasons offered for a preference."""
     choose: Literal["order", "random", "disagreement", "convincing", "information"] = "order"

@@ -4,7 +4,10 @@ Truth is in `events`, `tasks` and `annotators`; the first two can only be append
 tables are made from them (`assay.annotate.projection`) and can be made again.
 """
 
+import math
+import os
 import sqlite3
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +23,7 @@ from assay.errors import BackendError, ConfigError, DataError
 
 __all__ = [
     "VERSION",
+    "NoStore",
     "engine_of",
     "guarded",
     "lay_out",
@@ -32,8 +36,14 @@ __all__ = [
 OLDEST_SQLITE: Final = (3, 35, 0)
 WAIT_S: Final = 60
 """Seconds to wait for another process that writes."""
+IDLE_S: Final = 2.0
+"""Seconds after which a connection to PostgreSQL is asked whether it still is one."""
 REMOTE: Final = ("nfs", "cifs", "smb", "fuse.sshfs", "afs", "9p", "lustre", "ceph", "glusterfs")
 """File systems over a network, on which locks of SQLite cannot be trusted."""
+
+
+class NoStore(DataError):
+    """There is no store in a place."""
 
 
 def shown(where: str | Path) -> str:
@@ -65,7 +75,7 @@ def engine_of(where: str | Path, *, new: bool) -> sa.Engine:
     if new:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif not path.exists():
-        raise DataError(f"{path}: no store of labels is there; `assay annotate` makes one")
+        raise NoStore(f"{path}: no store of labels is there; `assay annotate` makes one")
     if (kind := _file_system(path)).startswith(REMOTE):
         warnings.warn(
             f"{path} is on a network file system ({kind}), where SQLite's locks can fail; use a"
@@ -80,7 +90,8 @@ def engine_of(where: str | Path, *, new: bool) -> sa.Engine:
     )
 
     @sa.event.listens_for(engine, "connect")
-    def _settings(connection: sqlite3.Connection, _: Any) -> None:
+    def _settings(connection: sqlite3.Connection, record: Any) -> None:
+        record.info["file"] = _file(path)
         connection.isolation_level = None  # The driver begins no transaction of its own.
         connection.execute(f"PRAGMA busy_timeout = {WAIT_S * 1000}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -89,6 +100,9 @@ def engine_of(where: str | Path, *, new: bool) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         options = connection.get_execution_options()
+        if options.get("writes") and connection.info["file"] != _file(path):
+            # What is written to a file that was deleted is lost with its last reader.
+            raise BackendError(f"the store at {path} was deleted or replaced; put it back")
         # FULL: on disk when a commit returns.
         level = "FULL" if options.get("durable", True) else "NORMAL"
         connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
@@ -111,7 +125,30 @@ def _postgres(where: str) -> sa.Engine:
             f"a store at {url.drivername}:// is not supported; give a path, or postgresql://..."
         )
     url = url.set(drivername="postgresql+psycopg")
-    return sa.create_engine(url, pool_size=8, max_overflow=56, pool_pre_ping=True)
+    engine = sa.create_engine(url, pool_size=8, max_overflow=56)
+
+    @sa.event.listens_for(engine, "checkin")
+    def _back(_: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def _still_there(connection: Any, record: Any, _: Any) -> None:
+        # A question before each use (pool_pre_ping) would be a round trip of it.
+        if time.monotonic() > record.info.get("used", math.inf) + IDLE_S:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise sa.exc.DisconnectionError from error
+
+    return engine
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _file_system(path: Path) -> str:
@@ -148,7 +185,9 @@ def opening(engine: sa.Engine) -> Iterator[None]:
 
 def lay_out(connection: sa.Connection, where: str, meta: dict[str, str]) -> None:
     """Make the tables in an empty database. Raises `DataError` where one is there."""
-    there = set(sa.inspect(connection).get_table_names()) & {table.name for table in TABLES}
+    there = set(sa.inspect(connection).get_table_names())
+    if connection.dialect.name != "sqlite":  # A file is one program's, a database may be shared.
+        there &= {table.name for table in TABLES}
     if "events" in there:
         raise DataError(f"{where}: a store of labels is there already; open it, or name another")
     if there:
@@ -207,7 +246,7 @@ def upgrade(connection: sa.Connection, where: str) -> None:
     Raises `DataError` where there is no store, or one of a later version.
     """
     if not sa.inspect(connection).has_table("meta"):
-        raise DataError(f"{where}: no store of labels is there; `assay annotate` makes one")
+        raise NoStore(f"{where}: no store of labels is there; `assay annotate` makes one")
     of_version = META.c.name == "version"
     query = sa.select(META.c.value).where(of_version).with_for_update()
     version = int(connection.scalar(query) or 0)

@@ -5,7 +5,6 @@ milliseconds, people are slower, and no two writes have to be thought of togethe
 """
 
 import hashlib
-import itertools
 import json
 import random
 import secrets
@@ -38,8 +37,6 @@ __all__ = ["Late", "NotYours", "Store"]
 
 KNOWN = 256
 """Tasks kept in memory."""
-AT_ONCE = 500
-"""Tasks added by one statement."""
 
 
 class NotYours(DataError):
@@ -69,16 +66,20 @@ class Store:
         self._weighed = (-1, 0.0, 0.0)
         with self._reading() as connection:
             self._project = project_of(connection)
+            secret = sa.select(META.c.value).where(META.c.name == "secret")
+            # Older stores have none.
+            self._secret: str = connection.scalar(secret) or str(self._project.seed)
 
     @classmethod
     def create(cls, where: str | Path, project: Project, tasks: Iterable[Task]) -> Self:
         """Make a store at a path (SQLite) or a URL. Raises `DataError` where one is there."""
         engine = engine_of(where, new=True)
         with _first(engine) as connection:
-            lay_out(connection, shown(where), {"project": project.model_dump_json()})
+            meta = {"project": project.model_dump_json(), "secret": secrets.token_hex(16)}
+            lay_out(connection, shown(where), meta)
             now = time.time()
             projection.append(connection, project, now, "created", settings=project.model_dump())
-            _add(connection, project, now, tasks)
+            projection.add(connection, project, now, tasks)
         return cls(engine, shown(where))
 
     @classmethod
@@ -98,7 +99,7 @@ class Store:
     def add(self, tasks: Iterable[Task]) -> int:
         """Add tasks whose ids are new; return how many were."""
         with self._writing() as connection:
-            return _add(connection, self._project, self._now(), tasks)
+            return projection.add(connection, self._project, self._now(), tasks)
 
     # Annotators.
 
@@ -295,16 +296,26 @@ class Store:
         with self._reading() as connection:
             return reading.progress(connection, self._project, annotator)
 
-    def tasks(self) -> list[Task]:
-        """All tasks, in the order added."""
+    def tasks(self, ids: Sequence[str] | None = None) -> list[Task]:
+        """All tasks, or those called so, in the order added."""
+        query = sa.select(TASKS.c.body).order_by(TASKS.c.seq)
         with self._reading() as connection:
-            bodies = connection.scalars(sa.select(TASKS.c.body).order_by(TASKS.c.seq))
+            bodies = connection.scalars(query if ids is None else query.where(TASKS.c.id.in_(ids)))
             return [Task.model_validate_json(body) for body in bodies]
 
-    def given(self) -> list[Given]:
-        """All labels that stand, in the order saved."""
+    def known(self) -> set[str]:
+        """Ids of all tasks."""
         with self._reading() as connection:
-            return reading.given(connection)
+            return set(connection.scalars(sa.select(TASKS.c.id)))
+
+    def given(self, tasks: Sequence[str] | None = None) -> list[Given]:
+        """All labels that stand, or those of some tasks, in the order saved."""
+        with self._reading() as connection:
+            return reading.given(connection, tasks)
+
+    def order(self, task: Task, annotator: Annotator) -> tuple[int, ...]:
+        """The order in which an annotator is, or would be, shown a task's responses."""
+        return assigning.order_of(self._secret, task.id, annotator.id, len(task.responses))
 
     def skips(self) -> list[dict[str, Any]]:
         """All skips that stand: task, pseudonym, reason, comment, time."""
@@ -312,8 +323,9 @@ class Store:
             return reading.skips(connection)
 
     def disputed(self) -> Sequence[str]:
-        """Ids of tasks whose labels differ and that nobody adjudicated."""
-        query = sa.select(ITEMS.c.task).where(ITEMS.c.disputed).order_by(ITEMS.c.seq)
+        """Ids of tasks that have all their labels, which differ, and that nobody adjudicated."""
+        whole = sa.and_(ITEMS.c.disputed, ITEMS.c.labels >= self._project.labels_per_item)
+        query = sa.select(ITEMS.c.task).where(whole).order_by(ITEMS.c.seq)
         with self._reading() as connection:
             return connection.scalars(query).all()
 
@@ -374,8 +386,10 @@ class Store:
     def _reading(self, *, isolated: bool = False) -> Iterator[sa.Connection]:
         """One transaction that writes nothing. isolated: all of it sees one moment."""
         with guarded(self._engine), self._engine.connect() as connection:
-            if isolated and self._engine.name == "postgresql":
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            if self._engine.name == "postgresql":
+                # A reader of one moment needs a transaction; another saves two round trips.
+                level = "REPEATABLE READ" if isolated else "AUTOCOMMIT"
+                connection = connection.execution_options(isolation_level=level)
             with connection.begin():
                 yield connection
 
@@ -414,7 +428,8 @@ class Store:
             .join(ANNOTATORS, ANNOTATORS.c.id == ASSIGNMENTS.c.annotator)
             .where(ASSIGNMENTS.c.id == id, ASSIGNMENTS.c.annotator == annotator.id)
         )
-        row = connection.execute(query).mappings().first()
+        # PostgreSQL takes no NUL.
+        row = connection.execute(query).mappings().first() if id.isprintable() else None
         if row is None:
             raise NotYours("this task was not given to you")
         if not row["active"]:
@@ -459,7 +474,7 @@ class Store:
             ASSIGNMENTS.c.purpose == purpose,
         )
         id = connection.scalar(mine) or secrets.token_urlsafe(16)
-        order = assigning.order_of(self._project.seed, task, annotator.id, len(whole.responses))
+        order = self.order(whole, annotator)
         hints = whole.suggestion is not None or any(whole.evidence)
         self._append(
             connection,
@@ -515,27 +530,6 @@ def _first(engine: sa.Engine) -> Iterator[sa.Connection]:
     except BaseException:
         engine.dispose()
         raise
-
-
-def _add(connection: sa.Connection, project: Project, now: float, tasks: Iterable[Task]) -> int:
-    known = set(connection.scalars(sa.select(TASKS.c.id)))
-    last = connection.scalar(sa.select(sa.func.max(TASKS.c.seq))) or 0
-    numbered, added = enumerate(_new(tasks, known), last + 1), last
-    while some := list(itertools.islice(numbered, AT_ONCE)):
-        rows = [{"seq": n, "id": task.id, "body": task.model_dump_json()} for n, task in some]
-        connection.execute(TASKS.insert(), rows)
-        projection.add_items(connection, project, some)
-        added = some[-1][0]
-    if added > last:
-        projection.append(connection, project, now, "added", first=last + 1, last=added)
-    return added - last
-
-
-def _new(tasks: Iterable[Task], known: set[str]) -> Iterator[Task]:
-    for task in tasks:
-        if task.id not in known:
-            known.add(task.id)
-            yield task
 
 
 def _names(row: sa.RowMapping) -> dict[str, Any]:

@@ -6,11 +6,13 @@ answered after the store has it for good, and the answer is the next task: a lab
 trip.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
 import math
 import secrets
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,7 +25,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assay.annotate.assigning import order_of
 from assay.annotate.records import SKIPS, Annotator, Assignment
 from assay.annotate.store import Late, NotYours, Store
 from assay.annotate_app.forms import Fields, label_of, one
@@ -36,7 +37,7 @@ from assay.annotate_app.pages import (
     texts,
     words_of,
 )
-from assay.errors import ConfigError, DataError
+from assay.errors import BackendError, ConfigError, DataError
 
 __all__ = ["LARGEST", "Quality", "make_app"]
 
@@ -46,6 +47,8 @@ LARGEST: Final = 2**20
 """Bytes of a post."""
 LONGEST_SITTING: Final = 86_400.0
 """Seconds that one label can take."""
+SLOWEST: Final = 60.0
+"""Seconds for which the rest of a post is waited for."""
 FIELDS: Final = 50_000
 DISPUTES: Final = 100
 """Disputed tasks on one page."""
@@ -84,8 +87,9 @@ def make_app(
     site = _Site(store, secret or b"", origin, quality)
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.add_middleware(_Door, hosts=frozenset(hosts))
-    for status in (_Refused, HTTPException, NotYours, Late, DataError):
+    for status in (_Refused, HTTPException, NotYours, Late, DataError, BackendError):
         app.add_exception_handler(status, _refusal)
+    app.add_exception_handler(Exception, _failure)
     gets: dict[str, Callable[..., Any]] = {
         "/": site.start,
         "/i/{token}": site.invitation,
@@ -139,7 +143,9 @@ class _Door:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        if self.hosts and _hostname(Headers(scope=scope).get("host", "")) not in self.hosts:
+        host = Headers(scope=scope).get("host", "")
+        name = _hostname(host)
+        if (host and not name) or (self.hosts and name not in self.hosts):
             refused = PlainTextResponse("this server has another name", 421)
             await refused(scope, receive, sending)
             return
@@ -148,7 +154,10 @@ class _Door:
 
 def _hostname(host: str) -> str:
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        asked = urlsplit(f"//{host}")
+        # Raises for a port that is none: it would become part of a cookie's name.
+        _ = asked.port
+        return asked.hostname or ""
     except ValueError:
         return ""
 
@@ -240,14 +249,14 @@ class _Site:
         others = []
         if assignment.purpose == "adjudicate":
             about["progress"] = f"{len(self.store.disputed()):,} disputed"
-            said = (given for given in self.store.given() if given.task == assignment.task.id)
+            said = self.store.given([assignment.task.id])
             others = [(g.pseudonym, g.label) for g in said if g.annotator != annotator.id]
         return {"task": task_page(assignment, self.store.project, others), **about}
 
     def part(self, request: Request, assignment: str, at: str, start: int = 0) -> Response:
         """A piece of a long text as it was written. start: characters before it."""
         annotator, _ = self._who(request)
-        text = texts(self.store.assignment(assignment, annotator)).get(at)
+        text = texts(self.store.assignment(assignment, annotator), self.store.project).get(at)
         if text is None or start < 0:
             raise _Refused(404, "There is no such text.")
         end = start + PART
@@ -257,24 +266,18 @@ class _Site:
     def disputed(self, request: Request) -> Response:
         """Tasks whose labels differ, with what was said."""
         annotator, _ = self._with_role(request, "adjudicator", "admin")
-        ids, seed = list(self.store.disputed()), self.store.project.seed
-        shown = set(ids[:DISPUTES])
-        tasks = {task.id: task for task in self.store.tasks() if task.id in shown}
-        rows: dict[str, Any] = {id: {"said": []} for id in tasks}
-        for given in self.store.given():
-            if given.task in rows:
-                task = tasks[given.task]
-                # The letters are those that this annotator will see.
-                order = order_of(seed, task.id, annotator.id, len(task.responses))
-                as_shown = Assignment(id="", task=task, annotator=annotator.id, order=order)
-                rows[given.task]["prompt"] = task.prompt.text[:300]
-                rows[given.task]["said"].append((given.pseudonym, words_of(given.label, as_shown)))
+        ids = self.store.disputed()
+        rows: dict[str, Any] = {}
+        for task in self.store.tasks(ids[:DISPUTES]):
+            # The letters are those that this annotator will see.
+            order = self.store.order(task, annotator)
+            as_shown = Assignment(id="", task=task, annotator=annotator.id, order=order)
+            rows[task.id] = {"prompt": task.prompt.text[:300], "said": [], "as": as_shown}
+        for given in self.store.given([*rows]):
+            row = rows[given.task]
+            row["said"].append((given.pseudonym, words_of(given.label, row["as"])))
         return self._page(
-            request,
-            "disputed.html",
-            annotator=annotator,
-            count=len(ids),
-            rows=[rows[id] for id in ids if id in rows],
+            request, "disputed.html", annotator=annotator, count=len(ids), rows=[*rows.values()]
         )
 
     def progress(self, request: Request) -> Response:
@@ -359,10 +362,14 @@ _Action = Callable[[Annotator, Fields], _Answer]
 async def _fields(request: Request) -> Fields:
     """Read a post's fields."""
     body = bytearray()
-    async for data in request.stream():
-        body += data
-        if len(body) > LARGEST:
-            raise _Refused(413, f"More than {LARGEST:,} bytes are not taken.")
+    try:
+        async with asyncio.timeout(SLOWEST):
+            async for data in request.stream():
+                body += data
+                if len(body) > LARGEST:
+                    raise _Refused(413, f"More than {LARGEST:,} bytes are not taken.")
+    except TimeoutError:
+        raise _Refused(408, "The post did not come to its end.") from None
     try:
         if _in_json(request):
             given = json.loads(body)
@@ -416,11 +423,21 @@ async def _refusal(request: Request, error: Exception) -> Response:
         status, words = error.status_code, "There is no such page."
     elif isinstance(error, NotYours):
         status, words = 404, "This task is not yours, or is none."
+    elif isinstance(error, BackendError):
+        print(error, file=sys.stderr, flush=True)
+        status, words = 503, "The store cannot be reached, or is full: try again."
     elif isinstance(error, Late):
         status, words = 409, "This task was closed before: it was saved elsewhere, or given on."
     if _in_json(request) or request.url.path == "/part":
         return JSONResponse({"error": words}, status)
     return HTMLResponse(_page(request, "message.html", words=words, status=status), status)
+
+
+async def _failure(request: Request, error: Exception) -> Response:
+    """Answer what should not be. This is outside of all layers: they cannot add headers."""
+    words = "The server failed: load the page again, and tell who runs it."
+    answer: Response = PlainTextResponse(words, 500, HEADERS)
+    return JSONResponse({"error": words}, 500, HEADERS) if _in_json(request) else answer
 
 
 async def _healthy() -> Response:

@@ -151,6 +151,6 @@ def one(fields: Fields, name: str) -> str:
 def _number(text: str, what: str) -> int:
     if not text:
         raise DataError(f"{what} is missing")
-    if len(text) > 4 or not text.lstrip("-").isdecimal():
+    if len(text) > 4 or not text.removeprefix("-").isdecimal():
         raise DataError(f"{what} is {text[:20]!r}, no number")
     return int(text)

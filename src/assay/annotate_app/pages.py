@@ -110,8 +110,8 @@ def _listing(text: str, language: str) -> Markup:
     return Markup('<pre class="code">{}</pre>').format(code(text, language))
 
 
-def texts(assignment: Assignment) -> dict[str, str]:
-    """Return every text of a task by its address on the page.
+def texts(assignment: Assignment, project: Project) -> dict[str, str]:
+    """Return every text of a task that is shown, by its address on the page.
 
     p0 is the prompt's first message, r1 the second response shown, r1.t0 its first turn, s3 the
     fourth step; .r and .c0 behind a message are its reasoning and first call.
@@ -123,7 +123,8 @@ def texts(assignment: Assignment) -> dict[str, str]:
             json.dumps(dict(tool), indent=2, ensure_ascii=False, default=str)
             for tool in task.prompt.tools
         )
-    found["reference"] = task.prompt.reference or ""
+    if project.references and task.prompt.reference:
+        found["reference"] = task.prompt.reference
     for shown, place in enumerate(assignment.order):
         response = task.responses[place]
         found[f"r{shown}"] = response.text
@@ -148,7 +149,7 @@ def task_page(
 
     others: what annotators said of it, by pseudonym, for who adjudicates.
     """
-    task, pieces = assignment.task, _Pieces(texts(assignment))
+    task, pieces = assignment.task, _Pieces(texts(assignment, project))
     prompt = task.prompt
     title = TITLES[task.mode if task.kind == "steps" else task.kind]
     if task.kind == "questions" and len(task.questions) == 1:
@@ -167,7 +168,7 @@ def task_page(
         "suggestion": "",
         "prompt": [pieces.turn(f"p{i}", m) for i, m in enumerate(prompt.messages)],
         "tools": pieces.piece("tools", language="") if prompt.tools else None,
-        "reference": pieces.piece("reference") if open_hints and prompt.reference else None,
+        "reference": pieces.piece("reference") if "reference" in pieces.texts else None,
         "questions": [
             {"text": q.text, "options": [_option(o) for o in q.options]} for q in task.questions
         ],

@@ -25,12 +25,14 @@ __all__ = ["LONGEST", "code", "rich", "tidy"]
 LONGEST: Final = 20_000
 """Characters of one text that become markup; what is behind them is shown as it was written."""
 LANGUAGES: Final = frozenset(
-    "bash c c++ cpp css diff go html java javascript js json latex python py rust sh sql tex toml"
-    " typescript ts xml yaml".split()
+    "bash css diff go html javascript js json latex python py rust sh sql tex toml typescript ts"
+    " xml yaml".split()
 )
-"""Languages whose code is coloured: those whose lexers are known to take linear time."""
-CODE: Final = 10_000
+"""Languages whose code is coloured. Lexers of C, C++ and Java take seconds for blank lines."""
+CODE: Final = 5_000
 """Characters of code that are coloured."""
+LINES: Final = 100
+"""Lines of a displayed formula."""
 CLOSING: Final = {"$$": "$$", r"\[": r"\]"}
 
 
@@ -101,7 +103,7 @@ def _formula_block(state: "StateBlock", start: int, end: int, silent: bool) -> b
     closing = CLOSING.get(first[:2])
     if closing is None or state.is_code_block(start) or closing in first[2:]:
         return False
-    for line in range(start + 1, end):
+    for line in range(start + 1, min(end, start + LINES)):
         if state.getLines(line, line + 1, 0, False).rstrip().endswith(closing):
             break
     else:

@@ -116,7 +116,7 @@ def _end(name: str, error: BaseException, arguments: Sequence[str]) -> NoReturn:
 def _run(name: str, arguments: list[str]) -> None:
     import tyro
 
-    if "LOCAL_RANK" in os.environ and name not in ("train", "sft", "rl"):
+    if "LOCAL_RANK" in os.environ and name not in ("train", "sft", "rl", "score"):
         # Each process would do all of the work, and write the same folder.
         from assay.training.parallel import refuse
 

@@ -14,7 +14,7 @@ import tyro
 from assay.cli.options import Aside, Format
 from assay.data.parts import Part
 from assay.data.splitting import SPLITTERS
-from assay.errors import ConfigError
+from assay.errors import ConfigError, MissingExtra
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
 from assay.specs.scorers import KINDS
@@ -114,15 +114,18 @@ class Command(Compute):
         from assay.workflows.annotate_labels import agreement_rows
 
         given = dict(vars(self))
-        # Behind the others, so that what is missing is called by this command's extra.
-        from assay.annotate_app.serve import serve
+        try:
+            from assay.annotate_app.serve import serve
+        except ModuleNotFoundError as error:
+            # Other extras bring parts of it.
+            raise MissingExtra(f"the labelling page ({error.name})", "annotate") from error
 
         where = {name: given.pop(name) for name in ("host", "port", "public_url")}
         given["questions"] = given.pop("question")
         made = annotate(given.pop("pool"), **given)
         print(made, flush=True)
-        if not made.tokens:
-            print("links were printed when they were drawn; `assay annotate invite` draws new ones")
+        if "admin" not in made.tokens:
+            print("the admin's link is not known here; `assay annotate invite` draws new links")
         agreement = partial(agreement_rows, made.store)
         # To be ended is how it ends.
         with suppress(KeyboardInterrupt):

@@ -219,6 +219,53 @@ class Calibrate:
         print(calibrate(self.model, self.records, format=self.format, device=self.device))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Push:
+    """Put a saved reward model on the hub, with a model card made from its run.
+
+    The token is that of `hf auth login`, or HF_TOKEN. All files become one commit: a push that is
+    broken off leaves no half of a model, and sends no weights twice when it is repeated.
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Folder of a saved reward model."""
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OWNER/NAME")]
+    """Name on the hub."""
+    public: bool = False
+    """Whether a repository that is made is for everybody to see; else it is private."""
+    audit: Path | None = None
+    """Folder of the model's audit (`assay audit`), for the card."""
+    gate: Path | None = None
+    """Gate of the model (`assay audit gate`), for the card. Its texts stay here."""
+    overwrite: bool = False
+    """Whether a model that is there is replaced."""
+
+    def __call__(self) -> None:
+        """Push, and print where."""
+        from assay.workflows.hub import push
+
+        print(push(**vars(self)))
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Fetch a reward model from the hub into a folder; never code. A pull that is broken off goes
+    on where it was."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OWNER/NAME")]
+    """Name on the hub."""
+    out: Annotated[Path, tyro.conf.Positional]
+    """Folder of the model: a new one, or an empty one."""
+    revision: str | None = None
+    """Commit, branch or tag; the newest by default."""
+
+    def __call__(self) -> None:
+        """Pull, and print what came."""
+        from assay.workflows.hub import pull
+
+        print(pull(self.name, self.out, revision=self.revision))
+
+
 COMMANDS = {
     "list": List,
     "import": Import,
@@ -227,4 +274,6 @@ COMMANDS = {
     "check": Check,
     "average": Average,
     "calibrate": Calibrate,
+    "push": Push,
+    "pull": Pull,
 }

@@ -1,6 +1,7 @@
 """`assay score DATA --scorer SCORER`: a line of JSON per response."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 from assay.cli.options import Aside, Data, Executor, Format, Overwrite
@@ -44,6 +45,8 @@ class Command(Compute):
         from assay.workflows.score import score
 
         result = score(**vars(self), settings=self)
+        if "LOCAL_RANK" in os.environ and os.environ.get("RANK", "0") != "0":
+            return
         print(result)
         if not result.scored:
             raise DataError(f"no response could be scored; {result.file} says why of each")

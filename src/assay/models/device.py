@@ -10,14 +10,15 @@ __all__ = ["device_of"]
 def device_of(word: str, *, spread: bool = False) -> str:
     """Return the device that a word names, "auto" being the GPU where there is one.
 
-    spread: whether "map", all of them together, will do. Raises `ConfigError` where the word is no
-    device's, or this machine or this build of torch has none of that kind.
+    spread: whether "map", all of them together, or "parts", those of several processes, will do.
+    Raises `ConfigError` where the word is no device's, or this machine or this build of torch has
+    none of that kind.
     """
-    if word == "map":
+    if word in ("map", "parts"):
         if spread:
             return word
         raise ConfigError(
-            "device 'map' spreads a model that is read over what there is; what is trained or"
+            f"device {word!r} spreads a model that is read over what there is; what is trained or"
             " calibrated lies on one: give auto, cpu or cuda, or several processes (torchrun)"
         )
     if word == "auto":

@@ -15,14 +15,14 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers.utils import logging
 
 from assay.errors import AssayError, ConfigError
 from assay.fingerprint.networks import readable
 from assay.http.reach import hub_unreachable, offline
-from assay.models import lowbit, placing
+from assay.models import lowbit, parts, placing
 from assay.models.adapters import PREFIX, adapter_tensors, base_of, is_adapter, merge_adapter
 from assay.models.folder import (
     check_tokenizer_files,
@@ -32,7 +32,7 @@ from assay.models.folder import (
     read_json,
 )
 from assay.models.generic import classifier_of
-from assay.models.room import check_room
+from assay.models.room import check_room, give_back
 
 __all__ = [
     "fetch",
@@ -200,29 +200,16 @@ def load_network(
     may_miss: prefixes of weights that the caller fills in itself. may_hold: prefixes of weights
     that the folder may hold beside the network's; None = any. trains: the network is to be trained,
     for which quantised weights do not do. weights: what `lowbit.Weights` its matrices are kept in,
-    made on `device`; as saved they come on the CPU, or with `device` "map" where there is room.
-    Raises `ConfigError` naming the weights that
-    are missing, of the wrong shape, left over or no numbers, and for whatever else keeps the folder
-    from being loaded.
+    made on `device`; as saved they come on the CPU, with `device` "map" where there is room, with
+    "parts" this process's part of them. Raises `ConfigError` naming the weights that are missing,
+    of the wrong shape, left over or no numbers, and for whatever else keeps the folder from being
+    loaded.
     """
     home = home_of(folder)
     if home != Path(folder):
-        if weights != "saved":
-            raise ConfigError(
-                f"{folder} is an adapter, which is merged into weights as they are saved; save the"
-                f" merged model, and give that with weights in {weights}"
-            )
-        bases: list[Path] = []
-        place = Path(folder)
-        while is_adapter(place):
-            bases.append(place)
-            place = fetch(base_of(place))
+        _check_merges(folder, weights, device)
         settings |= {"may_miss": may_miss, "may_hold": may_hold, "trains": trains}
-        network = load_network(auto, home, **settings)
-        for adapter in reversed(bases):
-            network = merge_adapter(network, adapter)
-        say(f"{folder}: adapter merged into {home}")
-        return _checked(network, Path(folder))
+        return _merged(auto, Path(folder), home, settings)
     named = {key: settings.pop(key) for key in ("num_labels",) if key in settings}
     config, attention = _read_config(home, **named)
     if trains:
@@ -233,16 +220,20 @@ def load_network(
             " takes its place"
         )
     check_weights(home)
-    spread = device == placing.MAP
-    if not spread and (tight := check_room(home, settings.get("dtype", "auto"), weights)):
+    spread, in_parts = device == placing.MAP, device == parts.PARTS
+    whole = not spread and not in_parts
+    if whole and (tight := check_room(home, settings.get("dtype", "auto"), weights)):
         say(tight)
     made = _quantising(home, config, weights, device, settings)
     if spread:
         settings |= placing.mapped()
+    if in_parts:
+        settings |= parts.divided(home, config)
     network, found = _from_pretrained(auto, home, config, settings)
     if made is not None:
         network.made_from = lowbit.made_from(home, made)
         _try(home, network)
+        give_back()
     missing = sorted(k for k in found["missing_keys"] if not k.startswith(tuple(may_miss)))
     wrong = sorted(k[0] for k in found["mismatched_keys"] if not k[0].startswith(tuple(may_miss)))
     extra = []
@@ -261,11 +252,42 @@ def load_network(
                 f"{folder} {what} {named_keys}; its architecture is {_architecture(network)}: "
                 "give the folder of a checkpoint of this kind, whole"
             )
+    if in_parts:
+        say(f"{home}: {parts.settle(home, network)}; prompts are read anew for every response")
+        network.made_from = lowbit.made_from(home, f"in parts, {settings.get('dtype', 'auto')}")
     if spread:
         say(f"{home}: {placing.settle(home, network)}; prompts are read anew for every response")
         if made is None and any(parameter.is_meta for parameter in network.parameters()):
             network.made_from = lowbit.made_from(home, f"as saved, {settings.get('dtype', 'auto')}")
     return _checked(network, home)
+
+
+def _check_merges(folder: str | Path, weights: str, device: str) -> None:
+    """Raise `ConfigError` where an adapter is to be merged into what takes no merge."""
+    if weights != "saved":
+        raise ConfigError(
+            f"{folder} is an adapter, which is merged into weights as they are saved; save the"
+            f" merged model, and give that with weights in {weights}"
+        )
+    if device in (placing.MAP, parts.PARTS):
+        raise ConfigError(
+            f"{folder} is an adapter, which is merged into weights that lie in one place; save the"
+            " merged model, and give that"
+        )
+
+
+def _merged(auto: Any, folder: Path, home: Path, settings: dict[str, Any]) -> Any:
+    """An adapter's base, with every adapter on the way to it merged."""
+    adapters: list[Path] = []
+    place = folder
+    while is_adapter(place):
+        adapters.append(place)
+        place = fetch(base_of(place))
+    network = load_network(auto, home, **settings)
+    for adapter in reversed(adapters):
+        network = merge_adapter(network, adapter)
+    say(f"{folder}: adapter merged into {home}")
+    return _checked(network, folder)
 
 
 def _quantising(
@@ -274,6 +296,11 @@ def _quantising(
     """Add to a loader's settings how weights are quantised; return it in words that name it, those
     of the checkpoint where it comes so, None where nothing is quantised."""
     method = _quantised(config)
+    if method and device == parts.PARTS:
+        raise ConfigError(
+            f"{home} is quantised ({method}), and such matrices are not laid in parts; start one"
+            " process"
+        )
     if method and weights != "saved":
         raise ConfigError(
             f"{home} is quantised ({method}) already; leave out --weights {weights}, or give the"
@@ -283,10 +310,9 @@ def _quantising(
         return f"{method}, as it came, by transformers {transformers.__version__}"
     if weights == "saved":
         return None
-    if device == placing.MAP:
-        raise ConfigError(
-            f"weights in {weights} lie on one device; leave out --device map, or --weights"
-        )
+    if device in (placing.MAP, parts.PARTS):
+        more = "--device map" if device == placing.MAP else "torchrun"
+        raise ConfigError(f"weights in {weights} lie on one device; leave out {more}, or --weights")
     dtype = settings.get("dtype", "auto")
     if not isinstance(dtype, torch.dtype):
         dtype = settings["dtype"] = config.dtype or torch.float32
@@ -346,7 +372,8 @@ def _from_pretrained(
 def _checked(network: Any, folder: Path) -> Any:
     """The network, if its weights are numbers."""
     for name, parameter in network.named_parameters():
-        if readable(parameter) and not bool(torch.isfinite(parameter).all()):
+        held = parts.local(parameter).detach()
+        if readable(held) and not bool(torch.isfinite(held).all()):
             raise ConfigError(
                 f"{folder}: {name} holds values that are no finite numbers, so that every output"
                 " would be none; fetch the checkpoint again, or take one from before its training"
@@ -395,8 +422,13 @@ def read_tensors(folder: Path, names: Collection[str]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     files = sorted(folder.glob("*.safetensors"))
     for path in files:
-        with safe_open(path, framework="pt") as file:
-            found |= {name: file.get_tensor(name) for name in set(names) & set(file.keys())}
+        try:
+            with safe_open(path, framework="pt") as file:
+                found |= {name: file.get_tensor(name) for name in set(names) & set(file.keys())}
+        except SafetensorError as error:
+            raise ConfigError(
+                f"{path} is cut off or damaged ({error}); fetch the checkpoint again, whole"
+            ) from error
     if not files:
         for path in sorted(folder.glob("pytorch_model*.bin")):
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

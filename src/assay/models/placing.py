@@ -15,6 +15,7 @@ import torch
 
 from assay.errors import ConfigError, MissingExtra
 from assay.models import room
+from assay.models.parts import PARTS
 from assay.packing.engine import Engine, pin
 
 __all__ = ["MAP", "mapped", "settle", "settled"]
@@ -75,5 +76,8 @@ def settle(folder: Path, network: Any) -> str:
 
 
 def settled(module: M, device: str) -> M:
-    """Move a module to a device; one over several stays where it is."""
-    return module if device == MAP else module.to(device)
+    """Move a module to a device; one over several stays where it is, its head where its parts
+    are."""
+    if device == MAP:
+        return module
+    return module.to(next(module.parameters()).device if device == PARTS else device)

@@ -1,6 +1,8 @@
 """Whether a machine has room for a model, asked before it is read."""
 
+import ctypes
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from safetensors import safe_open
 from assay.errors import ConfigError
 from assay.models.lowbit import bytes_of
 
-__all__ = ["check_room", "room", "size_of"]
+__all__ = ["check_room", "give_back", "room", "size_of"]
 
 
 def size_of(folder: Path, dtype: Any = "auto", weights: str = "saved") -> int | None:
@@ -50,6 +52,17 @@ def room() -> tuple[int, int] | None:
         total = min(total, int(most))
         free = min(free, total - int(used.read_text()))
     return total, free
+
+
+def give_back() -> None:
+    """Hand freed memory back to the system, where the C library can.
+
+    What quantisation made on its way is freed one matrix at a time, and glibc keeps it: more than
+    the quantised model itself takes.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 def check_room(folder: Path, dtype: Any = "auto", weights: str = "saved") -> str | None:

@@ -23,6 +23,7 @@ __all__ = ["Serving", "card", "serving"]
 
 BY_STEP: Final = tuple(f"{name}ForSequenceClassification" for name in ("Llama", "Qwen2", "Qwen3"))
 """Classifiers that SGLang reads at every occurrence of a token."""
+ELSEWHERE: Final = ("vLLM", "SGLang")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,20 +45,22 @@ class Serving:
         return "\n".join(filter(None, lines))
 
 
-def serving(folder: Path) -> list[Serving]:
+def serving(folder: Path, *, name: str = "") -> list[Serving]:
     """Return how each server serves a saved model; no weight is loaded.
 
-    Raises `ConfigError` for a folder that is none.
+    name: what servers find it by, such as its name on the hub; its folder by default. Raises
+    `ConfigError` for a folder that is none.
     """
     manifest = read_manifest(folder)
     config = json.loads((folder / "config.json").read_text())
-    place = shlex.quote(str(folder))
+    name = name or str(folder)
+    place = shlex.quote(name)
     ours = Serving(
         server="assay", start=f"assay serve {place}", scorer="remote:http://localhost:8765"
     )
     if why := _not_elsewhere(folder, manifest, config):
-        return [ours, *(Serving(server=name, note=f"cannot: {why}") for name in ("vLLM", "SGLang"))]
-    others = [_vllm(folder, manifest, config), _sglang(folder, manifest, config)]
+        return [ours, *(Serving(server=other, note=f"cannot: {why}") for other in ELSEWHERE)]
+    others = [_vllm(folder, name, manifest, config), _sglang(folder, name, manifest, config)]
     if (folder / CALIBRATION).is_file():
         said = f"; it does not know {CALIBRATION}: its probabilities are not calibrated"
         others = [replace(one, note=one.note + said) if one.start else one for one in others]
@@ -76,7 +79,7 @@ def _not_elsewhere(folder: Path, manifest: Manifest, config: Mapping[str, Any]) 
     return ""
 
 
-def _vllm(folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> Serving:
+def _vllm(folder: Path, name: str, manifest: Manifest, config: Mapping[str, Any]) -> Serving:
     pooler: dict[str, Any] = {"task": "classify"}
     dialect, note = "vllm", "ask POST /classify with use_activation false"
     if _by_step(manifest):
@@ -86,24 +89,24 @@ def _vllm(folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> Servin
     if manifest.readout.at == "step_tag":
         pooler |= {"tok_pooling_type": "STEP", "step_tag_id": _tag(folder, manifest)}
         note = "ask POST /pooling, which gives a row per step token"
-    place = shlex.quote(str(folder))
+    place = shlex.quote(name)
     start = (
         f"vllm serve {place} --runner pooling --dtype {_dtype(config)}"
         f" --max-model-len {manifest.layout.max_length}"
         f" --pooler-config {shlex.quote(json.dumps(pooler))}"
     )
-    word = f"remote:http://localhost:8000,dialect={dialect},layout={folder},model={folder}"
+    word = f"remote:http://localhost:8000,dialect={dialect},layout={name},model={name}"
     return Serving(server="vLLM", start=start, scorer=word, note=note + _offset(manifest))
 
 
-def _sglang(folder: Path, manifest: Manifest, config: Mapping[str, Any]) -> Serving:
+def _sglang(folder: Path, name: str, manifest: Manifest, config: Mapping[str, Any]) -> Serving:
     start = (
-        f"python -m sglang.launch_server --model-path {shlex.quote(str(folder))} --is-embedding"
+        f"python -m sglang.launch_server --model-path {shlex.quote(name)} --is-embedding"
         f" --dtype {_dtype(config)} --context-length {manifest.layout.max_length}"
     )
     if not _by_step(manifest):
         note = "ask POST /classify; /v1/classify gives 1 for every response" + _offset(manifest)
-        word = f"remote:http://localhost:30000,dialect=sglang,layout={folder}"
+        word = f"remote:http://localhost:30000,dialect=sglang,layout={name}"
         return Serving(server="SGLang", start=start, scorer=word, note=note)
     if manifest.readout.at != "step_tag" or config["architectures"][0] not in BY_STEP:
         return Serving(
@@ -150,19 +153,22 @@ def card(
     data: Mapping[str, str],
     metrics: Mapping[str, str],
     notes: tuple[str, ...] = (),
+    name: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> str:
     """Return a model card, the README.md beside the weights.
 
     about: what the model is, by name (`summary.summary`). data: SHA-256 by file. metrics: estimates
     with intervals, as texts by name. notes: what the numbers do not say.
+    name: of the model, where it is not its folder. more: further sections by their titles.
     """
     manifest = read_manifest(folder)
     layout = manifest.layout.model_dump(exclude_defaults=True)
-    servers = serving(folder)
+    servers = serving(folder, name=name)
     parts = [
         "---\nlibrary_name: transformers\npipeline_tag: text-classification\n"
         "tags:\n- reward-model\n- assay\n---",
-        f"# {folder.resolve().name}",
+        f"# {name or folder.resolve().name}",
         "A reward model: it scores responses to prompts, higher is better.",
         _table(("", ""), about),
         "## Measured on held-out data",
@@ -172,6 +178,7 @@ def card(
         *(f"* {note}" for note in notes),
         "## Data",
         _table(("file", "SHA-256"), data) if data else "The data has no file.",
+        *(f"## {title}\n\n{text}" for title, text in (more or {}).items()),
         "## How it is read",
         f"The network has {in_words(manifest.readout)}.",
         f"Layout, where it is not the default:\n\n```json\n{json.dumps(layout, indent=2)}\n```",

@@ -12,12 +12,13 @@ from xml.etree import ElementTree as ET
 __all__ = ["maths"]
 
 FORMULA: Final = re.compile(
-    r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)"
-    r"|(?<![\\$\w])\$(?=[^\s$])(?P<d>[^$\n]+?)(?<=[^\s\\])\$(?![\d$])",
+    r"\$\$(?P<a>.{1,2000}?)\$\$|\\\[(?P<b>.{1,2000}?)\\\]|\\\((?P<c>.{1,2000}?)\\\)"
+    r"|(?<![\\$\w])\$(?=[^\s$])(?P<d>[^$\n]{1,2000}?)(?<=[^\s\\])\$(?![\d$])",
     re.DOTALL,
 )
 """Formulas that stand alone, and those within a line; prices are none: a closing dollar has neither
-a space before it nor a digit behind it."""
+a space before it nor a digit behind it. None is longer than 2,000 characters, for an end is looked
+for from each start."""
 LONGEST: Final = 600
 """Characters of a formula: longer ones are text that lost its other dollar."""
 KEPT: Final = frozenset(

@@ -160,8 +160,9 @@ def refuse(command: str) -> None:
     if _several():
         raise ConfigError(
             f"{command} runs in one process, and torchrun started {os.environ['WORLD_SIZE']};"
-            " start it by itself (`assay train`, `sft` and `rl` run in several; a model that is"
-            " large for one GPU is read by --device map, or by a server that cuts its layers)"
+            " start it by itself (`assay train`, `sft`, `rl` and `score` run in several; a model"
+            " that is large for one GPU is read by --device map, or by a server that cuts its"
+            " layers)"
         )
 
 
@@ -182,6 +183,11 @@ def joined(device: str = "auto") -> Iterator[World]:
         try:
             with redirect_stdout(out), redirect_stderr(err):
                 yield world
+        except KeyboardInterrupt:
+            if world.leader:
+                raise
+            # A terminal interrupts all of them, and one says so.
+            raise SystemExit(130) from None
         except Exception as error:  # noqa: BLE001
             failed: Exception = error
         else:

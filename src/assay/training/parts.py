@@ -8,14 +8,15 @@ when everybody is done. `state.json` in it says where the run stands.
 import json
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from assay.errors import ConfigError
+from assay.errors import BackendError, ConfigError
 from assay.runs.settings import dumps, write_atomic
 from assay.training.adamw import parameters_of
 from assay.training.parallel import World
@@ -70,7 +71,13 @@ def save(
     for key, parameter in parameters.items():
         held = owners[parameter].state.get(parameter, {}) if parameter in owners else {}
         tensors |= {f"optimiser.{key}.{kind}": value for kind, value in held.items()}
-    write(tensors, checkpoint_id=staging)
+    try:
+        with _explained(staging, "written; is the disk full?"):
+            write(tensors, checkpoint_id=staging)
+    except (OSError, BackendError):
+        if world.leader:
+            shutil.rmtree(staging, ignore_errors=True)
+        raise
     # Nothing is renamed before everybody's part is there.
     world.everybodys(None)
     if world.leader:
@@ -116,7 +123,27 @@ def load(
     with warnings.catch_warnings():
         # That one process reads alone is meant.
         warnings.simplefilter("ignore", UserWarning)
-        read(tensors, checkpoint_id=checkpoint, no_dist=not dist.is_initialized())
+        with _explained(checkpoint, "read; start afresh without resuming"):
+            read(tensors, checkpoint_id=checkpoint, no_dist=not dist.is_initialized())
+
+
+@contextmanager
+def _explained(place: Path, what: str) -> Iterator[None]:
+    """Raise the system's own `OSError`, or `BackendError`, for what torch raises where a process
+    fails, which is no `Exception`."""
+    from torch.distributed.checkpoint.api import CheckpointException
+
+    try:
+        yield
+    except CheckpointException as error:
+        rank, (why, _) = next(iter(error.failures.items()))
+        if isinstance(why, OSError) and why.errno is not None:
+            raise OSError(why.errno, why.strerror, str(place)) from error
+        line = next(iter(str(why).splitlines()), "")
+        raise BackendError(
+            f"{place}: process {rank} failed ({type(why).__name__}: {line}), so that it cannot be"
+            f" {what}"
+        ) from error
 
 
 def _owners(

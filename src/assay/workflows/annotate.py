@@ -1,17 +1,20 @@
 """Let people label: make a project of a pool, or open one."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from assay.annotate import imports
 from assay.annotate.choosing import prepared
 from assay.annotate.imports import Auto, Scores
 from assay.annotate.records import Annotator, Project, Role
+from assay.annotate.schema import NoStore
 from assay.annotate.store import Store
 from assay.annotate.tasks import StepMode, Task
 from assay.data import sources
@@ -119,6 +122,7 @@ def annotate(
         labels_per_item=per_item,
         gold_share=(0.1 if gold is not None else 0.0) if gold_share is None else gold_share,
         blind=not show_evidence,
+        references=show_reference,
         choose=choose,
         judge=judge or "",
         seed=seed,
@@ -134,7 +138,12 @@ def annotate(
         how: Any = {"kind": kind, "questions": asked, "mode": mode, "split": cut, "seed": seed}
         make: Any = partial(imports.tasks_of, reference=show_reference, **how)
         if not judge:
-            tasks = _tasks(records, make, _scores(records, scorers, compute), rollouts)
+            beside = imports.by_texts([*records, *records_of(rollouts)])
+            make = partial(make, rollouts=beside)
+            if there and scorers:
+                records = _unknown(records, make, place)
+            scored = zip(records, _scores(records, scorers, compute), strict=True)
+            tasks = [task for record, scores in scored for task in make(record, scores=scores)]
         elif not there:
             # Once: the judge's verdicts choose the items, and may have been paid for.
             from assay.workflows.annotate_gate import gate_tasks
@@ -155,17 +164,14 @@ def _title(pool: Data | None) -> str:
     return f"Labels for {Path(pool).name}" if isinstance(pool, (str, Path)) else "Labels"
 
 
-def _tasks(
-    records: Sequence[Record],
-    make: Callable[..., list[Task]],
-    scored: Sequence[Scores | None],
-    rollouts: Data | None,
-) -> list[Task]:
-    """What is asked of each record, with what machines say of it."""
-    beside = imports.by_texts([*records, *records_of(rollouts)])
-    pairs = zip(records, scored, strict=True)
-    made = (make(record, scores=scores, rollouts=beside) for record, scores in pairs)
-    return [*chain.from_iterable(made)]
+def _unknown(
+    records: Sequence[Record], make: Callable[..., list[Task]], place: str | Path
+) -> list[Record]:
+    """Records that a store has not all tasks of: others were scored before."""
+    store = Store.open(place)
+    known = store.known()
+    store.close()
+    return [one for one in records if not known.issuperset(task.id for task in make(one))]
 
 
 def _distinct(tasks: Sequence[Task]) -> tuple[list[Task], list[str]]:
@@ -219,11 +225,10 @@ def open_store(where: str | Path) -> Store:
 
 
 def _is_there(place: str | Path) -> bool:
-    if isinstance(place, Path):
-        return place.exists()
+    # A file without a store is what is left where making one was cut short.
     try:
         Store.open(place).close()
-    except DataError:
+    except NoStore:
         return False
     return True
 
@@ -233,8 +238,10 @@ def _opened(
 ) -> tuple[Store, int]:
     """Make a store, or open one; with how many tasks are new."""
     if not there:
-        if not tasks:
-            raise DataError("the pool holds nothing to label")
+        if all(task.gold is not None for task in tasks):
+            raise DataError(
+                "the pool holds nothing to label" + (" but gold items" if tasks else "")
+            )
         store = Store.create(place, project, tasks)
         return store, len(store.tasks())
     store = Store.open(place)
@@ -253,7 +260,7 @@ def _opened(
 def _invited(store: Store, place: str | Path, annotators: int) -> dict[str, str]:
     """Invite the admin and so many annotators that were not before; the tokens that are known.
 
-    Beside a file of a store, they are kept in one that only its owner can read.
+    They are kept in a file that only its owner can read.
     """
     known = _links(place)
     links = {name: token for name, token in known.items() if store.annotator(token)}
@@ -268,24 +275,28 @@ def _invited(store: Store, place: str | Path, annotators: int) -> dict[str, str]
     return links
 
 
-def _links_of(store: Path) -> Path:
-    """The file of a store's links: two stores in a folder have one each."""
-    return store.with_name(LINKS if store.name == STORE else f"{store.name}.{LINKS}")
+def _links_of(place: str | Path) -> Path:
+    """The file of a store's links: two stores in a folder have one each, and a database a folder
+    that is called as it is."""
+    if isinstance(place, Path):
+        return place.with_name(LINKS if place.name == STORE else f"{place.name}.{LINKS}")
+    url = urlsplit(place)
+    words = f"{url.hostname or 'localhost'}-{url.path.strip('/')}"
+    return Path("runs") / f"annotate-{re.sub('[^A-Za-z0-9._-]', '_', words)}" / LINKS
 
 
 def _links(place: str | Path) -> dict[str, str]:
-    path = _links_of(place) if isinstance(place, Path) else None
-    if path is None or not path.is_file():
+    path = _links_of(place)
+    if not path.is_file():
         return {}
     rows = (line.rsplit("\t", 1) for line in path.read_text("utf-8").splitlines())
     return {row[0]: row[1] for row in rows if len(row) == 2}
 
 
 def keep_links(place: str | Path, links: Mapping[str, str]) -> None:
-    """Keep tokens beside the file of a store, for their owner alone."""
-    if not isinstance(place, Path):
-        return
+    """Keep tokens, for their owner alone."""
     path = _links_of(place)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.chmod(0o600)
     with path.open("w", encoding="utf-8") as file:
@@ -296,7 +307,7 @@ def keep_links(place: str | Path, links: Mapping[str, str]) -> None:
 
 def invite(where: str | Path, name: str, role: Role = "annotator") -> tuple[Annotator, str]:
     """Invite somebody to a store; return them and their token, which is kept nowhere but in
-    links.txt beside a file of a store."""
+    links.txt."""
     place = store_at(where)
     store = Store.open(place)
     found = store.invite(name, role)

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from assay.workflows._data import Data, named
 from assay.workflows._executor import SpreadScorer, asked, spread
 from assay.workflows._folder import opened
 from assay.workflows._output import described, estimate_json
+from assay.workflows._together import Asking, on_processes
 
 __all__ = ["Scores", "identity", "in_parts", "load_scorer", "open_scorer", "score", "scorer_at"]
 
@@ -151,7 +152,8 @@ def score(
     and responses as well, so that the file is a pool. set_aside: file for malformed rows; True is
     one beside the scores. chunk: groups scored and written at once. executor: "local", or
     "ray" or "ray:ADDRESS" for a cluster (docs/explain/scale.md). settings: what `run.json` holds;
-    None is this call.
+    None is this call. Under torchrun the matrices of a reward model lie in parts on its processes;
+    rank 0 writes, and others return its result without rows.
 
     Raises `DataError` where records hold no responses, `ConfigError` where `out` cannot be written
     or holds other scores.
@@ -165,20 +167,28 @@ def score(
     for path in filter(None, (file, bad)):
         check_file(path, inputs)
     given = data if isinstance(data, (str, Path)) else list(data)
-    with (
-        opened(folder, body, "score", data=named(data), overwrite=overwrite) as run,
-        scorer_at(executor, scorer, device, dtype, weights, micro_tokens) as by,
-    ):
-        source = _Source(given, format, bad)
-        if file is None:
-            some = _rows(by, source.groups(), chunk, texts)
-            rows = [*chain.from_iterable(part for _, part in some)]
-            return _result(rows, source.malformed, None)
-        aside = bad is not None
-        of = identity(by, given, format, dtype, device, set_aside=aside, texts=texts)
-        _write(by, source.groups(), file if run is None else run.path(SCORES), of, chunk, texts)
-    rows = [json.loads(line) for line in file.read_bytes().splitlines()]
-    return _result(rows, source.malformed, file)
+    make = partial(open_scorer, scorer, dtype=dtype, weights=weights, micro_tokens=micro_tokens)
+
+    def work(place: str, asking: Asking) -> Scores:
+        with (
+            opened(folder, body, "score", data=named(data), overwrite=overwrite) as run,
+            scorer_at(executor, scorer, place, dtype, weights, micro_tokens) as by,
+            asking(by),
+        ):
+            source = _Source(given, format, bad)
+            if file is None:
+                some = _rows(by, source.groups(), chunk, texts)
+                rows = [*chain.from_iterable(part for _, part in some)]
+                return _result(rows, source.malformed, None)
+            aside = bad is not None
+            of = identity(by, given, format, dtype, device, set_aside=aside, texts=texts)
+            _write(by, source.groups(), file if run is None else run.path(SCORES), of, chunk, texts)
+        rows = [json.loads(line) for line in file.read_bytes().splitlines()]
+        return _result(rows, source.malformed, file)
+
+    return on_processes(
+        device, executor, lambda place: make(device=place), work, lambda r: replace(r, rows=())
+    )
 
 
 def in_parts(

@@ -307,12 +307,15 @@ def _write_card(run: Run, evaluation: Report | None, notes: Sequence[str]) -> No
 
     if (run.folder / CARD).exists() and CARD not in run.body["files"]:
         return
-    metrics = evaluation.metrics if evaluation else {}
+    found = evaluation.metrics if evaluation else {}
+    metrics = {name: summarise(estimate) for name, estimate in found.items()}
+    # `assay models push` makes a card for the hub of them.
+    run.note(measured=metrics, notes=list(notes))
     text = card(
         run.folder,
         about=summary(run.folder),
         data=run.body["data"],
-        metrics={name: summarise(estimate) for name, estimate in metrics.items()},
+        metrics=metrics,
         notes=tuple(notes),
     )
     run.save(CARD, text)

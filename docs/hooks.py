@@ -1,0 +1,95 @@
+"""What the site has besides its pages: the log and the changes, Markdown beside every page,
+`llms.txt`, and nothing from outside.
+
+MkDocs calls these functions by their names.
+"""
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).parents[1]
+KEPT = {"log.md": "LOG.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+"""Page -> the file at the repository's root that it shows."""
+LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
+OUTSIDE = re.compile(r'<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)="https?:[^"]*')
+SHIM = "https://unpkg.com/iframe-worker/shim"
+NEXT = "\n\nNext: [start in five minutes](start.md), [the field guide](field-guide.md).\n"
+pages: dict[str, tuple[str, str]] = {}
+"""Page's source -> its title and its Markdown."""
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the pages that stand at the repository's root."""
+    pages.clear()
+    for name, source in KEPT.items():
+        text = (ROOT / source).read_text()
+        files.append(File.generated(config, name, content=text + NEXT))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
+    """Lead links within the repository to the pages of the site; what it has no page of becomes
+    plain text."""
+    known = {file.src_uri for file in files}
+    where = page.file.src_uri
+    home = "." if where in KEPT else posixpath.join("docs", posixpath.dirname(where))
+
+    def led(match: re.Match[str]) -> str:
+        text, target = match[1], match[2]
+        path, _, anchor = target.partition("#")
+        if not path or ":" in path:
+            return match[0]
+        full = posixpath.normpath(posixpath.join(home, path))
+        inside = full.removeprefix("docs/") if full.startswith("docs/") else ""
+        inside = inside or {source: name for name, source in KEPT.items()}.get(full, "")
+        if inside not in known:
+            return text if (ROOT / full).exists() else match[0]
+        relative = posixpath.relpath(inside, posixpath.dirname(where) or ".")
+        return f"[{text}]({relative}{'#' + anchor if anchor else ''})"
+
+    # Blocks of code stay as they are.
+    parts = re.split(r"(```.*?```)", markdown, flags=re.DOTALL)
+    parts[::2] = [LINK.sub(led, part) for part in parts[::2]]
+    led_by = "".join(parts)
+    pages[where] = (page.title or "", led_by)
+    return led_by
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Load the site's own worker, name the search for screen readers, and the Markdown beside."""
+    beside = posixpath.basename(page.file.dest_uri).removesuffix(".html") + ".md"
+    link = f'<link rel="alternate" type="text/markdown" href="{beside}"></head>'
+    output = output.replace("</head>", link, 1)
+    named = '<div class="md-search" data-md-component="search" role="dialog"'
+    output = output.replace(named, f'{named} aria-label="Search"')
+    up = posixpath.relpath("assets/worker.js", posixpath.dirname(page.file.dest_uri) or ".")
+    output = output.replace(SHIM, up)
+    if outside := OUTSIDE.search(output):
+        raise PluginError(f"{page.file.src_uri} loads something from outside: {outside[0]}")
+    return output
+
+
+def on_post_build(config: Any) -> None:
+    """Write the Markdown beside every page, and `llms.txt`: all pages with their first sentence."""
+    site = Path(config["site_dir"])
+    lines = [f"# {config['site_name']}", f"\n> {config['site_description']}\n", "## Pages\n"]
+    for source, (title, text) in pages.items():
+        beside = site / source
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text)
+        lines.append(f"- [{title}]({source}): {_first(text)}")
+    (site / "llms.txt").write_text("\n".join(lines) + "\n")
+
+
+def _first(text: str) -> str:
+    """Return the first sentence below the title."""
+    body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
+    for block in body.split("\n\n"):
+        if block[:1].isalnum():
+            return re.split(r"(?<=[.:?])\s", LINK.sub(r"\1", block.replace("\n", " ")))[0]
+    return ""

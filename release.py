@@ -1,0 +1,276 @@
+"""Check what would be released: `python release.py` (or `make release-check`), into dist/.
+
+Builds the sdist, and the wheel from it; reads what is in them; installs the wheel where there is no
+source tree and runs it; resolves every extra by itself, on every Python that the project names; and
+ends with a list, and with 1 where anything is not as it should be. Nothing is uploaded.
+
+    python release.py contents          only one part: version, build, contents, base, extras,
+                                        pythons, quickstart (build comes first)
+"""
+
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import tomllib
+import venv
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+DIST = ROOT / "dist"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+VERSION = PROJECT["version"]
+EXTRAS = [*PROJECT["optional-dependencies"]]
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+TORCH = re.search(r"^torch==\S+", (ROOT / "requirements.lock").read_text(), re.M)
+FAST_S = 0.5
+"""Most processor time that `import assay` and `assay --help` may take, the best of five. On a
+machine with other work the clock says more of that work."""
+QUICKSTART_S = 120.0
+"""Most processor time of the quickstart; its clock is printed beside it, with the load."""
+IN_SDIST = frozenset(
+    "CHANGELOG.md CITATION.cff LICENSE PKG-INFO README.md pyproject.toml src".split()
+)
+LIGHT = ("math", "rules", "report", "parquet", "openai", "worlds", "yaml", "server", "annotate")
+"""Extras that are installed, not only resolved."""
+URL = "http://127.0.0.1:9/v1,model=x"
+MISSING = {
+    "train": "models show x",
+    "hub": "data check hf:owner/name",
+    "parquet": "data check x.parquet",
+    "openai": f"judge points pool.jsonl --judge pointwise:{URL} --out judged",
+    "yaml": f"judge points pool.jsonl --judge rubric:r.yaml@{URL} --out judged",
+    "server": "serve longest",
+    "annotate": "annotate pool.jsonl",
+    "scale": "score pool.jsonl --scorer longest --executor ray --out scored",
+    "worlds": "worlds list",
+    "track": "runs track . --to wandb",
+}
+"""Extra -> a command that needs it."""
+
+BINARY = "train,math,sandbox,report,parquet,hub,openai,worlds,yaml,server,annotate,postgres,arena"
+"""`all` without rules, whose langdetect is pure Python that comes as source."""
+
+Said = Iterator[tuple[bool, str]]
+
+
+def version() -> Said:
+    """One place says the version, and the changelog is of it."""
+    log = (ROOT / "CHANGELOG.md").read_text()
+    there = f"## [{VERSION}]" in log
+    yield "dev" in VERSION or there, f"version {VERSION}; in CHANGELOG.md: {there}"
+    for name in ("CITATION.cff", "recipe/meta.yaml", "Dockerfile"):
+        copied = re.search(r"^ *version: *\"?\d", (ROOT / name).read_text(), re.M)
+        yield not copied, f"{name} has no copy of the version"
+    dirty = _run(["git", "status", "--porcelain"], cwd=ROOT).stdout.strip()
+    yield "dev" in VERSION or not dirty, f"files that are not committed: {len(dirty.splitlines())}"
+
+
+def build() -> Said:
+    """The sdist, and the wheel from it; their metadata is what an index takes."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    tools = _venv("tools")
+    _pip(tools, "build", "twine")
+    made = _run([tools, "-m", "build", "--outdir", DIST, ROOT])
+    yield made.returncode == 0, f"built {', '.join(sorted(path.name for path in DIST.iterdir()))}"
+    found = _run([tools, "-m", "twine", "check", "--strict", *DIST.iterdir()])
+    yield found.returncode == 0, f"twine check: {found.stdout.strip().splitlines()[-1]}"
+
+
+def contents() -> Said:
+    """What git has under src/ is in the wheel, and nothing else."""
+    tracked = _run(["git", "ls-files", "src/assay"], cwd=ROOT).stdout.split()
+    due = {path.removeprefix("src/") for path in tracked}
+    packed = zipfile.ZipFile(_wheel()).namelist()
+    held = {name for name in packed if ".dist-info/" not in name}
+    kinds = sorted({Path(name).suffix for name in held if not name.endswith(".py")})
+    yield due == held, f"wheel: {len(held)} files, also {' '.join(kinds)}; {_differ(due, held)}"
+    yield "assay/py.typed" in held, "wheel: py.typed"
+    with tarfile.open(next(DIST.glob("*.tar.gz"))) as file:
+        tops = {name.split("/")[1] for name in file.getnames() if "/" in name}
+    yield tops - {".gitignore"} == IN_SDIST, f"sdist: {' '.join(sorted(tops))}"
+    for path in DIST.iterdir():
+        yield path.stat().st_size < 5e6, f"{path.name}: {path.stat().st_size / 1e6:.1f} MB"
+
+
+def base() -> Said:
+    """The wheel without an extra: the version, speed, and what is said of extras that lack."""
+    python = _venv("base")
+    _pip(python, _wheel())
+    said = _run([python, "-m", "assay", "--version"]).stdout.strip()
+    yield said == VERSION, f"assay --version: {said}"
+    for name, words in {
+        "help": ["-m", "assay", "--help"],
+        "import": ["-c", "import assay"],
+    }.items():
+        tries = [_timed([python, *words])[1:] for _ in range(5)]
+        clock, processor = map(min, zip(*tries, strict=True))
+        said = f"{name}: {clock:.2f} s, of processor {processor:.2f} s, the best of five"
+        yield processor < FAST_S, said
+    for shell in ("bash", "zsh"):
+        script = _run([python, "-m", "assay", "--print-completion", shell]).stdout
+        right = subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+        yield right, f"completion for {shell}: {len(script)} characters that bash parses"
+    yield from _missing(python)
+
+
+def _missing(python: Path) -> Said:
+    """Without an extra, its commands end with 2 and the line that installs it."""
+    place = python.parents[1] / "work"
+    place.mkdir(exist_ok=True)
+    rows = [{"prompt": "2+3?", "responses": ["5", "6"], "reference": "5"}]
+    (place / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("r.yaml", "x.parquet", "metrics.jsonl"):
+        (place / name).write_text("x: 1\n")
+    (place / "run.json").write_text(json.dumps({"run": "train", "settings": {}}))
+    for extra, words in MISSING.items():
+        done = _run([python, "-m", "assay", *words.split()], cwd=place)
+        line = (done.stderr.strip().splitlines() or [""])[-1]
+        right = done.returncode == 2 and f"pip install 'assay[{extra}]'" in line
+        yield right, f"without {extra}: {line}"
+    # By module, for extras whose commands need others first.
+    code = (
+        "import importlib\nfrom assay.errors import EXTRA_OF\n"
+        "from assay.console.failures import explained\nbad = []\n"
+        "for name, extra in EXTRA_OF.items():\n"
+        "    try: importlib.import_module(name)\n"
+        "    except ModuleNotFoundError as error:\n"
+        "        if f'assay[{extra}]' not in str(explained(error, [])): bad.append(name)\n"
+        "print(' '.join(bad))"
+    )
+    bad = _run([python, "-c", code])
+    right = bad.returncode == 0 and not bad.stdout.strip()
+    yield right, f"modules whose absence does not name an extra: {bad.stdout.strip() or 'none'}"
+
+
+def extras() -> Said:
+    """Every extra by itself: the light ones installed and imported, the others resolved."""
+    for extra in EXTRAS:
+        if extra not in LIGHT:
+            yield _resolved(extra, _venv("resolve"), [])
+            continue
+        python = _venv(f"extra-{extra}")
+        _pip(python, f"{_wheel()}[{extra}]")
+        code = (
+            "import importlib\nfrom assay.errors import EXTRA_OF\n"
+            f"names = [name for name, extra in EXTRA_OF.items() if extra == {extra!r}]\n"
+            "print(*(importlib.import_module(name).__name__ for name in names))"
+        )
+        done = _run([python, "-c", code])
+        yield done.returncode == 0, f"[{extra}] alone: imports {done.stdout.strip()}"
+
+
+def pythons() -> Said:
+    """Every Python that is named has a wheel of all that is needed; those here run ours."""
+    python = _venv("resolve")
+    for number in PYTHONS:
+        there = shutil.which(f"python{number}")
+        where = ["--python-version", number, "--only-binary=:all:", "--target", "none"]
+        right, said = _resolved(BINARY, python, where)
+        yield right, f"Python {number} ({there or 'not here'}): {said}"
+
+
+def quickstart() -> Said:
+    """A stranger's first two minutes."""
+    python = _venv("quickstart")
+    _pip(python, TORCH.group() if TORCH else "torch")
+    _pip(python, f"{_wheel()}[train,report]")
+    place = python.parents[1] / "work"
+    place.mkdir(exist_ok=True)
+    done, clock, processor = _timed([python, "-m", "assay", "quickstart", "--small"], cwd=place)
+    page = any(place.rglob("report.html"))
+    right = done.returncode == 0 and page and processor < QUICKSTART_S
+    load = f"{clock:.0f} s at a load of {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    yield right, f"quickstart --small: {load}, of processor {processor:.0f} s; page: {page}"
+
+
+def _resolved(extra: str, python: Path, where: list[str]) -> tuple[bool, str]:
+    words = ["install", "--dry-run", "--quiet", "--report", "-", *where, f"{_wheel()}[{extra}]"]
+    done = _run([python, "-m", "pip", *words])
+    if done.returncode:
+        return False, f"[{extra}] {done.stderr.strip().splitlines()[-1]}"
+    return True, f"[{extra}] resolves to {len(json.loads(done.stdout)['install'])} packages"
+
+
+WORK = Path(tempfile.gettempdir()) / f"assay-release-{os.getpid()}"
+
+
+def _venv(name: str) -> Path:
+    """The Python of an environment of its own, which is made where it is not there."""
+    folder = WORK / name
+    if not folder.exists():
+        venv.create(folder, with_pip=True)
+    return folder / "bin" / "python"
+
+
+def _pip(python: Path, *what: str) -> None:
+    done = _run([python, "-m", "pip", "install", "--quiet", *what])
+    if done.returncode:
+        raise SystemExit(f"pip install {' '.join(what)}:\n{done.stderr[-2000:]}")
+
+
+def _run(words: list[str | Path], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program that sees nothing of this source tree."""
+    environment = {name: it for name, it in os.environ.items() if not name.startswith("PYTHON")}
+    where = cwd or WORK
+    where.mkdir(parents=True, exist_ok=True)
+    return subprocess.run(
+        [str(word) for word in words],
+        cwd=where, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def _timed(
+    words: list[str | Path], cwd: Path | None = None
+) -> tuple[subprocess.CompletedProcess[str], float, float]:
+    """What a program said, and its seconds by the clock and of processor."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = _run(words, cwd)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done, time.perf_counter() - began, processor
+
+
+def _wheel() -> str:
+    return str(next(DIST.glob("*.whl")))
+
+
+def _differ(due: set[str], held: set[str]) -> str:
+    lacking, more = sorted(due - held), sorted(held - due)
+    return f"lacking: {lacking[:3] or 'nothing'}, too much: {more[:3] or 'nothing'}"
+
+
+PARTS: dict[str, Callable[[], Said]] = {
+    part.__name__: part for part in (version, build, contents, base, extras, pythons, quickstart)
+}
+
+
+def main(names: list[str]) -> None:
+    """Go through the parts, and end with 1 where one is not right."""
+    if unknown := set(names) - set(PARTS):
+        raise SystemExit(f"no part is called {min(unknown)}; there is {', '.join(PARTS)}")
+    if names and "build" not in names and not list(DIST.glob("*.whl")):
+        names = ["build", *names]
+    wrong = 0
+    try:
+        for name in names or PARTS:
+            print(f"{name}: {(PARTS[name].__doc__ or '').splitlines()[0]}", flush=True)
+            for right, said in PARTS[name]():
+                wrong += not right
+                print(f"  {'ok   ' if right else 'WRONG'} {said}", flush=True)
+    finally:
+        shutil.rmtree(WORK, ignore_errors=True)
+    print(f"{wrong} wrong")
+    raise SystemExit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
