@@ -278,30 +278,23 @@ def simulated(fit: Fit, spread: Covariance, *, draws: int, seed: int = 0) -> tup
     return errors, noise
 
 
-def rank_intervals(
-    fit: Fit,
-    spread: Covariance,
-    *,
-    confidence: float = 0.95,
-    draws: int = 1000,
-    seed: int = 0,
-) -> NDArray[np.int64]:
-    """Return lower and upper end of each player's rank, (k, 2), 1 being the best.
+def rank_intervals(fit: Fit, spread: Covariance, *, seed: int = 0) -> NDArray[np.int64]:
+    """Return both ends of each player's rank at 95 %, (k, 2), 1 being the best.
 
     A player's rank is 1 plus the number who are better. Its ends count those of whom it is certain:
     |r_i - r_j| beyond c_i standard errors, c_i the quantile of the largest error of i's differences
     from all others, simulated (Mogstad et al. 2024, arXiv:2007.02388). So each interval holds its
-    rank at the confidence stated; all at once they hold less often.
+    rank 95 % of the time; all at once they hold less often.
     """
     k, r = len(fit.players), fit.strength
-    errors, exact = simulated(fit, spread, draws=draws, seed=seed)
+    errors, exact = simulated(fit, spread, draws=1000, seed=seed)
     noise = exact.astype(np.float32)
     ends = np.empty((k, 2), dtype=np.int64)
     for i in range(k):
         per_error = 1 / errors[i]
         gaps = np.abs(noise - noise[i])
         gaps *= per_error[:, None].astype(np.float32)
-        reach = np.quantile(gaps.max(axis=0), confidence)
+        reach = np.quantile(gaps.max(axis=0), 0.95)
         far = (r - r[i]) * per_error
         ends[i] = 1 + (far > reach).sum(), k - (far < -reach).sum()
     return ends

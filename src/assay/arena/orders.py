@@ -67,12 +67,12 @@ class Orders:
 
 
 def held_at_once(
-    fit: Fit, spread: Covariance, *, error: float = ERROR, draws: int = 2000, seed: int = 0
+    fit: Fit, spread: Covariance, *, error: float = ERROR, seed: int = 0
 ) -> tuple[Array, float]:
     """Return the standard errors of all differences, (k, k), infinite where there is none, and how
     many of them hold all differences at once with probability 1 - error."""
-    errors, noise = simulated(fit, spread, draws=draws, seed=seed)
-    largest = np.zeros(draws)
+    errors, noise = simulated(fit, spread, draws=2000, seed=seed)
+    largest = np.zeros(noise.shape[1])
     for i in range(len(noise) - 1):
         gaps = np.abs(noise[i] - noise[i + 1 :]) / errors[i, i + 1 :, None]
         np.maximum(largest, gaps.max(axis=0), out=largest)
