@@ -271,6 +271,16 @@ def test_votes_of_a_folder_are_those_of_its_tables(tmp_path: Path) -> None:
     assert not list((tmp_path / "other").glob("kept*"))
 
 
+def test_a_baseline_that_never_loses_costs_one_file_and_not_the_rest(tmp_path: Path) -> None:
+    wins = votes(["a", "b", "a"], ["b", "c", "c"], [0, 0, 0])
+    found = arena_rate(wins, baseline="a", out=tmp_path / "run")
+    assert "no arena_hard.csv: it needs one table" in str(found)
+    assert {"alpaca_eval.csv", "report.html"} <= {x.name for x in (tmp_path / "run").iterdir()}
+    with pytest.raises(ConfigError, match="'z' is no player"):
+        arena_rate(wins, baseline="z", out=tmp_path / "other")
+    assert not (tmp_path / "other" / "votes.jsonl").exists()
+
+
 def test_markup_in_a_name_is_the_name() -> None:
     found = arena_rate(votes(["c[red]x", "b"] * 6, ["b", "c[red]x"] * 6, [0, 0, 1] * 4))
     assert "c[red]x" in str(found)

@@ -105,16 +105,12 @@ class Arena:
         if run is None:
             return self
         run.save(VOTES, self._rows())
-        run.save("arena.json", self.to_json())
         run.save("leaderboard.csv", as_csv(leaderboard(self.standings)))
-        if self.baseline is not None:
-            self._boards(run, self.baseline)
-        run.page(
-            self.name,
-            lambda: arena_sections(self, run.body),
-            subtitle=self.of,
-        )
-        return dataclasses.replace(self, written=run.written())
+        missing = () if self.baseline is None else self._boards(run, self.baseline)
+        said = dataclasses.replace(self, notes=(*self.notes, *missing))
+        run.save("arena.json", said.to_json())
+        run.page(said.name, lambda: arena_sections(said, run.body), subtitle=said.of)
+        return dataclasses.replace(said, written=run.written())
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         """The votes; whose they are is the table's name where there are several."""
@@ -123,13 +119,17 @@ class Arena:
             for row in plain.rows(each.votes):
                 yield {**row, "judge": name} if several else row
 
-    def _boards(self, run: Run, baseline: str) -> None:
-        """The rows of AlpacaEval and Arena-Hard by the first judge."""
+    def _boards(self, run: Run, baseline: str) -> list[str]:
+        """Write the rows of AlpacaEval and Arena-Hard by the first judge; say what there is not."""
         first = next(iter(self.standings.values()))
-        run.save("alpaca_eval.csv", as_csv(alpaca_eval(first.votes, baseline)))
-        if first.ratings is None:
-            raise ConfigError(f"Arena-Hard's rows need one table: {first.refused}")
-        run.save("arena_hard.csv", as_csv(arena_hard(first.votes, first.ratings, baseline)))
+        try:
+            run.save("alpaca_eval.csv", as_csv(alpaca_eval(first.votes, baseline)))
+            if first.ratings is None:
+                raise ConfigError(f"it needs one table, and {first.refused}")
+            run.save("arena_hard.csv", as_csv(arena_hard(first.votes, first.ratings, baseline)))
+        except ConfigError as error:
+            return [f"no arena_hard.csv: {error}"]
+        return []
 
     def __str__(self) -> str:
         """A table per judge, what speaks for and against it, and whose order is wrong."""

@@ -239,6 +239,10 @@ def arena_rate(
     with opened(out, body, "arena", data=named(*given), overwrite=overwrite) as run:
         votes = _votes(source, layout, columns, tuple(covariates))
         name = name_of(source) if not isinstance(source, Votes) else "votes"
+        if baseline is not None and baseline not in votes.players:
+            raise ConfigError(
+                f"the baseline {baseline!r} is no player; there is {', '.join(votes.players)}"
+            )
         options: dict[str, Any] = {
             "model": model,
             "kind": intervals,
