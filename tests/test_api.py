@@ -151,6 +151,7 @@ def test_a_loaded_scorer_scores_texts_as_it_scores_groups(word: str) -> None:
     assert scorer.score_texts("How many?", ["it is 12", "13"], reference="12") == expected
     assert scorer.score_texts(prompt, ["it is 12", "13"]) == expected
     assert scorer.score_texts(prompt, []) == []
+    assert scorer.score_texts("How many?", [["it is", " 12"], "13"], reference="12") == expected
 
 
 # The programs

@@ -210,7 +210,8 @@ def refusals(gate: Gate, judge: Judge | Scorer, *, now: datetime | None = None) 
         names = {name for name in {*parts, *known} if parts.get(name) != known.get(name)}
         # Of what holds others, those say it.
         names = {name for name in names if not any(one.startswith(f"{name}.") for one in names)}
-        what = f", which differs in {', '.join(sorted(names))}" if names else ""
+        listed = f"which differs in {', '.join(sorted(names))}" if names else ""
+        what = f", {listed or 'whose code, settings or files were others then'}"
         found.append(f"it is bound to {gate.judge.word or 'another judge'}{what}")
     return found
 

@@ -32,15 +32,20 @@ class TextScorer:
         return self.scorer.score(groups)
 
     def score_texts(
-        self, prompt: str | Prompt, texts: Sequence[str], *, reference: str | None = None
+        self,
+        prompt: str | Prompt,
+        texts: Sequence[str | Sequence[str]],
+        *,
+        reference: str | None = None,
     ) -> list[Score | Unscored]:
         """Score answers to one prompt: one `Score`, or `Unscored` with the reason, per text.
 
-        prompt: a user's message, or a whole conversation. reference: the right answer, which
-        verifiers compare with.
+        prompt: a user's message, or a whole conversation. texts: answers, each whole or as its
+        steps. reference: the right answer, which verifiers compare with.
         """
         asked = Prompt.of(prompt, reference=reference) if isinstance(prompt, str) else prompt
-        [scores] = self.score(
-            [Group(prompt=asked, responses=tuple(Response.of(text) for text in texts))]
+        responses = tuple(
+            Response(steps=(text,) if isinstance(text, str) else tuple(text)) for text in texts
         )
+        [scores] = self.score([Group(prompt=asked, responses=responses)])
         return scores
