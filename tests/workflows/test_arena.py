@@ -228,9 +228,10 @@ def test_arenas_are_compared_by_command(tmp_path: Path, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         main(["arena", "compare", str(tmp_path / "one"), str(tmp_path / "two"), "--fail-on",
               "tau/one<0"])  # fmt: skip
+    out = str(tmp_path / "o")
     for words, line in (
-        (["run", "x=nowhere", "y=nowhere2", "--judge", "longest", "--out", "o"], "nowhere"),
-        (["run", str(tmp_path / "a.jsonl"), "--judge", "longest", "--out", "o"], "two players"),
+        (["run", "x=nowhere", "y=nowhere2", "--judge", "longest", "--out", out], "nowhere"),
+        (["run", str(tmp_path / "a.jsonl"), "--judge", "longest", "--out", out], "two players"),
         (["rate", str(tmp_path / "a.jsonl")], "no layout of votes"),
     ):
         with pytest.raises(SystemExit) as ended:
