@@ -149,7 +149,11 @@ def hidden(backbone: nn.Module, tree: Tree, engine: Engine, *, micro_tokens: int
 
 def _choose(backbone: nn.Module) -> Engine:
     name, cost = type(backbone).__name__, _token_cost(backbone)
-    engine = Engine("plain", "", cost, costs.call_cost(backbone, cost))
+    # On CPUs the constant is within a third of what is measured, and a run that is resumed, or
+    # repeated on another machine, takes the same path.
+    on_cpu = next(backbone.parameters()).device.type == "cpu"
+    call = costs.CALL["cpu"] if on_cpu else costs.call_cost(backbone, cost)
+    engine = Engine("plain", "", cost, call)
     reasons: list[str] = []
     why = _unshareable(backbone)
     for path in ("packed", "expand"):
