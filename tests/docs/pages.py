@@ -61,7 +61,7 @@ class Fault(Exception):
 
 def how_tos() -> list[Path]:
     """Pages that are run after start, each in a folder of its own."""
-    return sorted((DOCS / "how-to").glob("*.md"))
+    return sorted(page for page in (DOCS / "how-to").glob("*.md") if page.stem != "index")
 
 
 def steps(text: str) -> list[Step]:

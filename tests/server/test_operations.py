@@ -229,9 +229,9 @@ def test_kept_prompts_are_checked_before_they_are_served(monkeypatch: pytest.Mon
     assert scorer.tokens_read == scorer.tokens_spared == 0
     right = Memory.hidden
 
-    def stale(memory: Memory, *asked: Any) -> list[torch.Tensor]:
+    def stale(memory: Memory, *asked: Any, **how: Any) -> list[torch.Tensor]:
         spared = memory.spared
-        rows = right(memory, *asked)
+        rows = right(memory, *asked, **how)
         # What is wrong where a prompt was kept, and nowhere else.
         return [row + float(memory.spared > spared) for row in rows]
 
