@@ -94,10 +94,7 @@ def arena(
     prompt in common, and where no judge says anything.
     """
     body = settings or described("arena", **locals())
-    if budget < 1 or chunk < 1:
-        raise ConfigError(f"budget is {budget} and chunk {chunk}; they must be at least 1")
-    if seed < 0:
-        raise ConfigError(f"the seed is {seed}; give 0 or more")
+    _check_numbers(budget, chunk, seed)
     files = named(*_files(players), *([] if data is None else [data]))
     with (
         opened(out, body, "arena", data=files, overwrite=overwrite) as run,
@@ -126,10 +123,7 @@ def arena(
         )
         by = None if people is None else _table(people, PEOPLE, style=style, seed=seed)
         there = pools(entered(players, place), place.prompts)
-        if baseline is not None and baseline not in there.players:
-            raise ConfigError(
-                f"the baseline {baseline!r} is no player; there is {', '.join(there.players)}"
-            )
+        _check_baseline(baseline, there.players)
         meetings = Meetings(
             pools=there, judges=asked, run=run, ledger=paid, chunk=chunk, seed=seed
         ).played(budget=budget, design=design, until=until)
@@ -144,6 +138,18 @@ def arena(
             settings=body,
         )
         return result.written_in(run)
+
+
+def _check_numbers(budget: int, chunk: int, seed: int) -> None:
+    if budget < 1 or chunk < 1:
+        raise ConfigError(f"budget is {budget} and chunk {chunk}; they must be at least 1")
+    if seed < 0:
+        raise ConfigError(f"the seed is {seed}; give 0 or more")
+
+
+def _check_baseline(baseline: str | None, players: Sequence[str]) -> None:
+    if baseline is not None and baseline not in players:
+        raise ConfigError(f"the baseline {baseline!r} is no player; there is {', '.join(players)}")
 
 
 def _concluded(
@@ -239,10 +245,7 @@ def arena_rate(
     with opened(out, body, "arena", data=named(*given), overwrite=overwrite) as run:
         votes = _votes(source, layout, columns, tuple(covariates))
         name = name_of(source) if not isinstance(source, Votes) else "votes"
-        if baseline is not None and baseline not in votes.players:
-            raise ConfigError(
-                f"the baseline {baseline!r} is no player; there is {', '.join(votes.players)}"
-            )
+        _check_baseline(baseline, votes.players)
         options: dict[str, Any] = {
             "model": model,
             "kind": intervals,
