@@ -81,6 +81,7 @@ def test_a_tracker_that_fails_stops_no_run(
         _write(tmp_path, [{"step": 1, "loss": 1}, {"step": 2, "loss": -1}])
     assert sent == [(1, {"loss": 1.0})]
     assert capsys.readouterr().err == "note: fake gets no more rows: the network is gone\n"
+    assert json.loads((tmp_path / "tracking.json").read_text())["fake"]["rows"] == 1
 
 
 def test_unknown_and_absent_trackers_are_refused(

@@ -107,15 +107,20 @@ def _mirror(word: str, out: Path, settings: Mapping[str, Any]) -> Iterator[Calla
                 nonlocal rows, broken
                 if broken:
                     return
+                before = rows
                 try:
-                    for line in _lines(out / METRICS)[rows:]:
-                        row = json.loads(line)
-                        values = scalars({k: v for k, v in row.items() if k != "step"})
-                        if values:
-                            send(values, int(row.get("step", 0)))
-                        rows += 1
-                    body = {**_kept(out), word: {"rows": rows, "id": id}}
-                    write_atomic(out / TRACKING, json.dumps(body, indent=2) + "\n")
+                    try:
+                        for line in _lines(out / METRICS)[rows:]:
+                            row = json.loads(line)
+                            values = scalars({k: v for k, v in row.items() if k != "step"})
+                            if values:
+                                send(values, int(row.get("step", 0)))
+                            rows += 1
+                    finally:
+                        # Also of a tracker that fails now: what it has is not sent again.
+                        if rows > before:
+                            body = {**_kept(out), word: {"rows": rows, "id": id}}
+                            write_atomic(out / TRACKING, json.dumps(body, indent=2) + "\n")
                 except Exception as error:  # noqa: BLE001 - a stranger's library: the run goes on
                     broken = True
                     print(f"note: {word} gets no more rows: {error}", file=sys.stderr)
