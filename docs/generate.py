@@ -1,6 +1,8 @@
-"""Write `docs/reference/cli/`, a page per command, from what `--help` prints.
+"""Write what the documentation takes from elsewhere: `docs/reference/cli/`, a page per command, from
+what `--help` prints; the tables that pages take from the log (`docs/marked.py`), and the figures
+drawn from them (`docs/plots.py`).
 
-`python docs/generate.py` writes the pages; `tests/docs` fails where a committed one differs. All
+`python docs/generate.py` writes them; `tests/docs` fails where a committed one differs. All
 commands are asked in one process, on the widest terminal that tyro fills with one column.
 """
 
@@ -9,6 +11,7 @@ import io
 import itertools
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,14 +189,18 @@ Next: [start in five minutes](../../start.md), [troubleshooting](../../troublesh
 
 
 def main() -> None:
-    """Write the pages that changed, and delete those of commands that are no more."""
-    PAGES.mkdir(parents=True, exist_ok=True)
-    found = pages()
-    for path in PAGES.glob("*.md"):
-        if path.name not in found:
+    """Write what changed, and delete the pages and figures that are no more."""
+    sys.path.insert(0, str(PAGES.parents[2]))
+    from docs import marked, plots
+
+    due = {PAGES / name: text for name, text in pages().items()}
+    due |= plots.drawn()
+    due |= marked.filled()
+    for path in (*PAGES.glob("*.md"), *plots.FOLDER.glob("*.svg")):
+        if path not in due:
             path.unlink()
-    for name, text in found.items():
-        path = PAGES / name
+    for path, text in due.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             print(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,4 +1,4 @@
-"""What the site has besides its pages: the log and the changes, Markdown beside every page,
+"""What the site has besides its pages: the changes, Markdown beside every page,
 `llms.txt`, and nothing from outside.
 
 MkDocs calls these functions by their names.
@@ -13,7 +13,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
-KEPT = {"log.md": "LOG.md", "changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+KEPT = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 """Page -> the file at the repository's root that it shows."""
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
 OUTSIDE = re.compile(r'<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)="https?:[^"]*')
