@@ -1,6 +1,7 @@
-"""Write what the documentation takes from elsewhere: `docs/reference/cli/`, a page per command, from
-what `--help` prints; the tables that pages take from the log (`docs/marked.py`), and the figures
-drawn from them (`docs/plots.py`).
+"""Write what the documentation takes from elsewhere.
+
+`docs/reference/cli/`, a page per command, is what `--help` prints; pages take tables from the log
+(`docs/marked.py`), and figures are drawn from those (`docs/plots.py`).
 
 `python docs/generate.py` writes them; `tests/docs` fails where a committed one differs. All
 commands are asked in one process, on the widest terminal that tyro fills with one column.

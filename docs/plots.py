@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from docs.log_tables import DOCS, Table, table
+
 from assay.report.paint import draw
 from assay.report.plot import Panel, Plot, Point, Rule, Series, Stroke
 from assay.report.svg import DARK, LIGHT
-from docs.log_tables import DOCS, Table, table
 
 FOLDER: Final = DOCS / "assets/figures"
 WHICH: Final = re.compile(r"var\(--(\w+), ")

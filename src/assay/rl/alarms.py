@@ -3,7 +3,8 @@ saw in numbers.
 
 They are signs, not proofs: entropy and length change in healthy runs too.
 `experiments/rl_worlds.py` counts how often each is raised in runs whose reward is the truth; the
-log (docs/log) has the rates. Only the first one, which needs a gold scorer, tells over-optimization from learning.
+log (docs/log) has the rates. Only the first one, which needs a gold scorer, tells over-optimization
+from learning.
 """
 
 import math
