@@ -1,1 +1,0 @@
-"""Published ways to compare models: what is asked, and what is made of the answers."""
