@@ -220,7 +220,8 @@ class Next:
             return f"stop: enough is known, at an error of {self.decision.error:.0%}{rough}"
         lines.append(f"go on: not told apart yet, at {100 * self.decision.level:.6g} %{rough}:")
         for x in self.decision.open[:OPEN]:
-            votes = f"some {x.more:,.0f} more votes" if math.isfinite(x.more) else "no telling when"
+            more = float(f"{x.more:.2g}")
+            votes = f"some {more:,.0f} more votes" if math.isfinite(more) else "no telling when"
             lines.append(f"  {x.first} and {x.second} ({beside(x.gap, 2)}): {votes}")
         if rest := self.decision.open[OPEN:]:
             lines.append(f"  and {len(rest)} more pairs")
