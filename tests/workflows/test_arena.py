@@ -236,7 +236,10 @@ def test_what_to_ask_next_and_whether_to_stop(tmp_path: Path) -> None:
     asked = arena_next(path, count=3)
     assert not asked.decision.stop
     assert {asked.proposals[0].first, asked.proposals[0].second} == {"b", "c"}
-    assert "go on: not told apart yet, at 98.4802 %: " in str(asked)
+    # b and c won ten times each: no number of votes tells two equals apart.
+    assert "go on: not told apart yet, at 98.4802 %:\n" in str(asked)
+    assert "): no telling when" in str(asked)
+    assert json.loads(json.dumps(asked.to_json()))["open"][0][3] is None
     path.write_text("\n".join([*rows[:201], *(f"b,c,{'model_a' if i % 10 else 'model_b'},{i}"
                                                for i in range(200))]))  # fmt: skip
     assert "stop: enough is known" in str(arena_next(path))

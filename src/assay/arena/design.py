@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import expit, ndtri
 
 from assay.arena.bradley_terry import Fit
-from assay.arena.intervals import Covariance, difference, rough
+from assay.arena.intervals import NONE, Covariance, difference, rough
 from assay.arena.votes import Votes
 from assay.errors import ConfigError
 from assay.stats import Estimate
@@ -49,7 +49,7 @@ def more_votes(
     v = spread.matrix[np.ix_(at, at)]
     variance = float(v[0, 0] + v[1, 1] - 2 * v[0, 1])
     gap = float(fit.strength[one] - fit.strength[other])
-    if gap == 0:
+    if abs(gap) <= NONE:
         return math.inf
     z = float(ndtri((1 + confidence) / 2) + ndtri(power))
     return max(0.0, float(votes.weights.sum()) * (z * z * variance / (gap * gap) - 1))

@@ -33,6 +33,7 @@ from assay.stats import Estimate
 from assay.stats.intervals import Array, student_quantile
 
 __all__ = [
+    "NONE",
     "Covariance",
     "Kind",
     "covariance",
@@ -47,7 +48,7 @@ Kind = Literal["cluster", "sandwich", "model"]
 LAG_SHARE: Final = 0.06
 """Clusters of up to so many votes per player are summed pair by pair, larger ones by a matrix."""
 NONE: Final = 1e-9
-"""Half an interval, in log-odds, that is rounding alone."""
+"""Log-odds, of half an interval or of a difference, that are rounding alone."""
 BLOCK: Final = 2**18
 """Votes of small clusters that are summed at once."""
 CELLS: Final = 4_000_000
