@@ -56,7 +56,7 @@ MISSING = {
 }
 """Extra -> a command that needs it."""
 
-BINARY = "train,math,sandbox,report,parquet,hub,openai,worlds,yaml,server,annotate,postgres"
+BINARY = "train,math,sandbox,report,parquet,hub,openai,worlds,yaml,server,annotate,postgres,arena"
 """`all` without rules, whose langdetect is pure Python that comes as source."""
 
 Said = Iterator[tuple[bool, str]]

@@ -46,6 +46,7 @@ EXTRA_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(("fastapi", "starlette", "uvicorn", "prometheus_client"), "server"),
     "sqlalchemy": "annotate",
     "psycopg": "postgres",
+    "evalica": "arena",
     "yaml": "yaml",
     "ray": "scale",
     **dict.fromkeys(("mlflow", "tensorboard", "trackio", "wandb"), "track"),

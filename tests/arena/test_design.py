@@ -9,10 +9,13 @@ import pytest
 from assay.arena.bradley_terry import fit
 from assay.arena.crowd import crowd
 from assay.arena.design import (
+    anytime,
     decide,
     more_votes,
     next_pairs,
     spent,
+    undone,
+    votes_for_gap,
 )
 from assay.arena.intervals import covariance, difference
 from assay.arena.style import controlled, measured
@@ -29,6 +32,20 @@ def drawn(rng: np.random.Generator, strength: np.ndarray, n: int) -> Votes:
         [f"p{i}" for i in a], [f"p{i}" for i in b], np.where(won, 0, 1).tolist(),
         players=[f"p{i}" for i in range(k)],
     )  # fmt: skip
+
+
+def test_as_many_votes_as_asked_for_have_the_power_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    gap, ties = 0.5, 0.2
+    n = math.ceil(votes_for_gap(gap, ties=ties, power=0.8))
+    p = 1 / (1 + math.exp(-gap))
+    points = rng.choice([1, 0.5, 0], size=(4000, n), p=[p - ties / 2, ties, 1 - p - ties / 2])
+    z = (points.mean(axis=1) - 0.5) / (points.std(axis=1, ddof=1) / np.sqrt(n))
+    assert np.mean(z > 1.96) == pytest.approx(0.8, abs=0.03)
+    assert votes_for_gap(gap, clustering=2.0) == pytest.approx(2 * votes_for_gap(gap))
+    assert votes_for_gap(0.0) == math.inf
+    with pytest.raises(ConfigError, match="ties"):
+        votes_for_gap(4.0, ties=0.9)
 
 
 def test_more_votes_are_those_after_which_the_error_is_small_enough() -> None:
@@ -74,6 +91,30 @@ def test_the_next_pair_is_the_one_that_leaves_least_unknown() -> None:
     many = next_pairs(ratings, spread, 30)
     assert len({(each.first, each.second) for each in many}) > 1
     assert all(a.gain >= b.gain - 1e-12 for a, b in pairwise(many))
+    only = next_pairs(ratings, spread, 2, among=[2, 3])
+    assert {each.first for each in only} == {"p2"}
+
+
+def test_looking_after_every_vote_keeps_its_error() -> None:
+    rng = np.random.default_rng(3)
+    fair = (rng.random((400, 500)) < 0.5).astype(float)
+    wrong = [anytime(row).decided is not None for row in fair]
+    assert np.mean(wrong) <= 0.05
+    # The same looks with an interval for one look alone find a difference that is not there.
+    n = np.arange(1, 501)
+    mean = np.cumsum(fair, axis=1) / n
+    naive = np.abs(mean - 0.5)[:, 20:] > 1.96 * 0.5 / np.sqrt(n)[20:]
+    assert naive.any(axis=1).mean() > 0.3
+    better = (rng.random((50, 500)) < 0.7).astype(float)
+    found = [anytime(row).decided for row in better]
+    assert all(each is not None and each < 400 for each in found)
+
+
+def test_votes_of_a_cluster_are_one_observation() -> None:
+    points, clusters = np.repeat([1.0, 0.0, 1.0], 5), np.repeat([7, 3, 9], 5)
+    np.testing.assert_allclose(anytime(points, clusters=clusters).mean, [1, 0.5, 2 / 3])
+    with pytest.raises(DataError, match="from 0 to 1"):
+        anytime([2.0])
 
 
 def test_all_looks_together_spend_the_error() -> None:
@@ -82,7 +123,7 @@ def test_all_looks_together_spend_the_error() -> None:
         spent(0.05, 0)
 
 
-def test_collecting_stops_when_the_order_is_known() -> None:
+def test_collecting_stops_when_the_order_is_known_or_does_not_matter() -> None:
     rng = np.random.default_rng(4)
     few, many = (drawn(rng, np.array([0.8, 0.0, -0.8]), n) for n in (60, 4000))
     for made, stop in ((few, False), (many, True)):
@@ -91,6 +132,34 @@ def test_collecting_stops_when_the_order_is_known() -> None:
         assert found.stop is stop
         assert found.level == pytest.approx(1 - spent(0.05, 3) / 2)
         assert (len(found.open) == 0) is stop
+    equal = drawn(rng, np.zeros(2), 20000)
+    ratings = fit(equal)
+    spread = covariance(ratings, equal)
+    assert not decide(ratings, spread, equal, goal="best", look=2).stop
+    assert decide(ratings, spread, equal, goal="best", look=2, same=0.2).stop
+
+
+def test_uneven_sampling_is_undone_by_its_probabilities() -> None:
+    """A player whose strength depends on the opponent: ratings depend on who is drawn how often,
+    and weights give back what even sampling has."""
+    rng = np.random.default_rng(5)
+    p = np.array([[0.5, 0.9, 0.5], [0.1, 0.5, 0.8], [0.5, 0.2, 0.5]])
+    pairs = np.array([(0, 1), (0, 2), (1, 2)])
+
+    def sample(chance: np.ndarray, n: int) -> tuple[Votes, np.ndarray]:
+        which = rng.choice(3, size=n, p=chance)
+        a, b = pairs[which].T
+        said = np.where(rng.random(n) < p[a, b], 0, 1).tolist()
+        made = votes([f"p{i}" for i in a], [f"p{i}" for i in b], said, players=["p0", "p1", "p2"])
+        return made, chance[which]
+
+    even = fit(sample(np.full(3, 1 / 3), 60000)[0]).strength
+    uneven, chance = sample(np.array([0.8, 0.1, 0.1]), 60000)
+    assert np.abs(fit(uneven).strength - even).max() > 0.2
+    np.testing.assert_allclose(fit(undone(uneven, chance)).strength, even, atol=0.06)
+    np.testing.assert_allclose(fit(undone(uneven)).strength, even, atol=0.06)
+    with pytest.raises(DataError, match="one per vote"):
+        undone(uneven, [0.5])
 
 
 def test_abilities_of_judges_are_found() -> None:
@@ -154,6 +223,10 @@ def test_style_control_is_that_of_arena_rank() -> None:
 
 
 def test_style_control_names_what_was_not_measured() -> None:
+    made = length_votes()
+    assert controlled(made, how="difference").covariate_names == ("length",)
+    with pytest.raises(ConfigError, match="bold was not measured"):
+        controlled(made, ["bold"])
     with pytest.raises(ConfigError, match="no measures"):
         controlled(drawn(np.random.default_rng(0), np.zeros(2), 5))
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from assay.arena import intervals
-from assay.arena.aggregate import Table, tabulate
+from assay.arena.aggregate import Table
 from assay.arena.bradley_terry import fit, fit_table
 from assay.arena.design import decide
-from assay.arena.intervals import covariance, difference, estimates, rank_intervals
+from assay.arena.intervals import bootstrap, covariance, difference, estimates, rank_intervals
 from assay.arena.orders import compared, verdict
 from assay.arena.ratings import rate
 from assay.arena.standing import standing, trust
@@ -104,19 +104,25 @@ def test_one_cluster_says_nothing_and_equal_votes_have_no_error() -> None:
     assert all(np.isnan(each.low) for each in estimates(fit(same), covariance(fit(same), same)))
 
 
-def test_refits_to_resampled_clusters_agree() -> None:
+def test_the_bootstrap_by_cluster_agrees() -> None:
     made = some_votes("bradley_terry", n=3000, k=4)
     ratings = fit(made)
     spread = covariance(ratings, made)
-    _, ids = np.unique(made.cluster, return_inverse=True)
-    n, rng = int(ids.max()) + 1, np.random.default_rng(0)
-    draws = []
-    for _ in range(300):
-        times = np.bincount(rng.integers(0, n, size=n), minlength=n).astype(float)
-        draws.append(fit_table(tabulate(made, times[ids] * made.weights)).strength)
+    drawn = bootstrap(ratings, made, resamples=300)
+    assert drawn.disconnected == 0
     np.testing.assert_allclose(
-        np.std(draws, axis=0), np.sqrt(np.diag(spread.matrix)[:4]), rtol=0.15
+        drawn.draws[:, :4].std(axis=0), np.sqrt(np.diag(spread.matrix)[:4]), rtol=0.15
     )
+    for a, b in zip(drawn.estimates(ratings), estimates(ratings, spread), strict=True):
+        assert a.low == pytest.approx(b.low, abs=0.05)
+        assert a.high == pytest.approx(b.high, abs=0.05)
+
+
+def test_resamples_in_which_somebody_only_wins_are_counted() -> None:
+    made = votes(["A", "B", "A"], ["B", "A", "B"], [0, 0, 0])
+    drawn = bootstrap(fit(made), made, resamples=200)
+    # Both kinds of votes are in a resample with 1 - (2/3)^3 - (1/3)^3.
+    assert drawn.disconnected == pytest.approx(200 / 3, abs=25)
 
 
 @pytest.mark.parametrize(("prompts", "few"), [(3, True), (4, False)])

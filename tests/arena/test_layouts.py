@@ -1,4 +1,4 @@
-"""Layouts of votes: rows as they are published, and the plain table read back."""
+"""Layouts of votes: rows as they are published, and every layout read back from what it wrote."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.arena.layouts import LAYOUTS, plain, read
+from assay.arena.layouts import LAYOUTS, read, write
 from assay.arena.votes import Outcome, Votes, votes
 from assay.errors import ConfigError, DataError
 
@@ -35,20 +35,43 @@ def some(**more: Any) -> Votes:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-@pytest.mark.parametrize(
-    "made",
-    [
-        some(),
-        some(weight=[0.5, 1, 2, 3], covariates={"x": [1.0, -2, 0, 0.25]}),
-        some(measures={name: np.arange(8.0).reshape(4, 2) for name in ("length", "headers")}),
-    ],
-    ids=["bare", "weights and covariates", "measures"],
-)
-def test_a_plain_table_is_read_back(made: Votes, suffix: str, tmp_path: Path) -> None:
-    path = rows_of(f"votes{suffix}", list(plain.rows(made)), tmp_path)
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_a_layout_writes_it_reads(layout: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"votes{suffix}"
+    made = some()
+    write(made, path, layout)
     same(read(path), made)
-    same(read(path, "plain"), made)
+    same(read(path, layout), made)
+
+
+MEASURES = {name: np.arange(8.0).reshape(4, 2) for name in ("length", "headers", "lists", "bold")}
+
+
+@pytest.mark.parametrize(
+    ("layout", "made"),
+    [
+        ("plain", some(weight=[0.5, 1, 2, 3], covariates={"x": [1.0, -2, 0, 0.25]})),
+        ("plain", some(measures=MEASURES)),
+        ("lmarena", some(measures=MEASURES)),
+        ("arena-hard", some(weight=[3, 1, 1, 3])),
+        (
+            "alpaca-eval",
+            votes(["b", "b", "b"], ["m", "m", "m"], [0, 1, 2], weight=[0.25, 0.75, 1.0],
+                  cluster=["p", "p", "q"], judge=["j", "j", "j"]),
+        ),
+    ],
+)  # fmt: skip
+def test_weights_and_measures_are_read_back(layout: str, made: Votes, tmp_path: Path) -> None:
+    write(made, tmp_path / "votes.jsonl", layout)
+    same(read(tmp_path / "votes.jsonl", layout), made)
+
+
+@pytest.mark.parametrize("layout", ["mt-bench", "lmarena", "judge-arena", "alpaca-eval"])
+def test_what_a_layout_cannot_say_it_refuses(layout: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="write a plain table"):
+        write(some(weight=[1, 2, 3, 4]), tmp_path / "votes.csv", layout)
+    assert not list(tmp_path.iterdir())
 
 
 def rows_of(name: str, rows: list[dict[str, Any]], folder: Path) -> Path:
@@ -203,14 +226,3 @@ def test_a_bad_first_row_is_named_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "short.csv").write_text("first,second,outcome\na,b\n")
     with pytest.raises(DataError, match=r"short\.csv:2: the row has 2 cells"):
         read(tmp_path / "short.csv")
-
-
-def test_the_first_arena_hard_has_one_baseline(tmp_path: Path) -> None:
-    row = {"question_id": "q", "model": "m", "judge": "gpt-4", "games": [
-        {"user_prompt": "", "judgment": "[[B>A]]", "score": "B>A"}, {"score": "A>>B"}]}  # fmt: skip
-    path = tmp_path / "m.jsonl"
-    path.write_text(json.dumps(row))
-    assert read(path).players == ("gpt-4-0314", "m")
-    path.write_text(json.dumps({**row, "category": "poems"}))
-    with pytest.raises(DataError, match=r"m\.jsonl:1: the row names no baseline"):
-        read(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assay.arena import others
 from assay.arena.aggregate import tabulate
 from assay.arena.bradley_terry import ELO, fit
 from assay.arena.connected import connected
@@ -104,6 +105,14 @@ def test_llmfao_has_its_golden_ratings(llmfao: Votes, assay_data: Path) -> None:
     made, truth = fit(llmfao), golden(assay_data, "bradley_terry")
     logs = np.log([truth[name] for name in made.players])
     np.testing.assert_allclose(made.strength, logs - logs.mean(), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", others.METHODS)
+def test_llmfao_has_its_golden_other_scores(method, llmfao: Votes, assay_data: Path) -> None:
+    pytest.importorskip("evalica")
+    truth, found = golden(assay_data, method), others.score(llmfao, method)
+    assert found.keys() == truth.keys()
+    assert max(abs(found[name] - truth[name]) for name in truth) < 1e-6
 
 
 def test_ratings_are_a_table_on_the_scale_of_elo() -> None:

@@ -1,10 +1,10 @@
-"""Votes as columns: what is left out is counted."""
+"""Votes as columns: what is left out is counted, and sources are joined by name."""
 
 import numpy as np
 import pytest
 
 from assay.arena.aggregate import tabulate, win_matrix
-from assay.arena.votes import Outcome, Votes, summary, votes
+from assay.arena.votes import Outcome, Votes, joined, summary, votes
 from assay.errors import DataError
 
 
@@ -66,6 +66,19 @@ def test_columns_that_do_not_agree_are_refused(change: dict, why: str) -> None:
         change = {}
     with pytest.raises(DataError, match=why):
         Votes(**(columns | change))
+
+
+def test_sources_are_joined_by_name_and_their_clusters_stay_apart() -> None:
+    one = votes(["a", "b"], ["b", "a"], [0, 0], cluster=["p", "p"], judge=["x", "y"])
+    other = votes(["c", "a", "a"], ["b", "c", "a"], [1, 2, 0], cluster=["p", "q", "q"])
+    both = joined([one, other])
+    assert both.players == ("a", "b", "c")
+    assert [both.players[i] for i in both.first] == ["a", "b", "c", "a"]
+    assert both.cluster is not None
+    assert both.judge is not None
+    assert both.cluster.tolist() == [0, 0, 1, 2]
+    assert [both.judges[j] for j in both.judge] == ["x", "y", "unnamed", "unnamed"]
+    assert dict(both.left_out) == {"a player met itself": 1}
 
 
 def test_the_table_counts_either_order_of_a_pair() -> None:

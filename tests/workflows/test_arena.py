@@ -116,8 +116,8 @@ def test_rows_of_alpaca_eval_are_counted_by_prompt() -> None:
 def test_rows_of_alpaca_eval_are_controlled_for_length() -> None:
     """Whoever writes more wins mostly, and the player writes more: at equal lengths it loses."""
     from assay.arena.boards import alpaca_eval
+    from assay.arena.protocols.alpaca_eval import length_controlled
     from assay.arena.votes import votes
-    from assay.arena.win_rates import length_controlled
 
     delta = [(-1) ** (i % 4 == 0) * (100 + 40 * i) for i in range(40)]
     won = [(d > 0 and i % 5 > 0) or i % 11 == 0 for i, d in enumerate(delta)]

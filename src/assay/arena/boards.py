@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import expit
 
+from assay.arena.protocols.alpaca_eval import length_controlled, win_rate
 from assay.arena.ratings import Ratings
 from assay.arena.standing import Standing
 from assay.arena.votes import Votes
-from assay.arena.win_rates import length_controlled, win_rate
 from assay.errors import ConfigError, DataError
 from assay.stats.intervals import Array
 from assay.types import Unscored
@@ -23,7 +23,7 @@ __all__ = ["alpaca_eval", "arena_hard", "as_csv", "leaderboard"]
 Row = dict[str, Any]
 UNREGULARISED: Final = (
     "length_controlled_winrate is not AlpacaEval's published number: without its gamed baselines"
-    " and difficulties (`arena.win_rates`) a model that games length is overrated"
+    " and difficulties (`arena.protocols.alpaca_eval`) a model that games length is overrated"
 )
 
 

@@ -24,18 +24,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 
-from assay.arena.aggregate import outcomes
-from assay.arena.bradley_terry import Fit, factor
+from assay.arena.aggregate import outcomes, tabulate
+from assay.arena.bradley_terry import Fit, factor, fit_table
+from assay.arena.connected import connected
 from assay.arena.ties import scores
 from assay.arena.votes import Codes, Votes
 from assay.errors import ConfigError, DataError
 from assay.stats import Estimate
-from assay.stats.intervals import Array, student_quantile
+from assay.stats.intervals import Array, percentiles, student_quantile, widened
 
 __all__ = [
     "NONE",
+    "Bootstrap",
     "Covariance",
     "Kind",
+    "bootstrap",
     "covariance",
     "difference",
     "estimates",
@@ -308,3 +311,54 @@ def rank_intervals(fit: Fit, spread: Covariance, *, seed: int = 0) -> NDArray[np
         far = (r - r[i]) * per_error
         ends[i] = 1 + (far > reach).sum(), k - (far < -reach).sum()
     return ends
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bootstrap:
+    """Strengths of refits to resampled clusters."""
+
+    draws: Array
+    """(R, p) parameters of the resamples whose players stayed comparable."""
+    disconnected: int
+    """Resamples left out, for in them somebody only won, or only lost."""
+    n: int
+    """Clusters."""
+
+    def estimates(self, fit: Fit, confidence: float = 0.95) -> list[Estimate]:
+        """Return each parameter with its percentile interval, widened for few clusters."""
+        spread = widened(self.draws, fit.parameters, self.n, confidence)
+        low, high = percentiles(spread, confidence)
+        size = len(fit.players) + len(fit.coefficients)
+        return [
+            Estimate(value=float(x), low=float(a), high=float(b), n=self.n)
+            for x, a, b in zip(fit.parameters[:size], low, high, strict=False)
+        ]
+
+
+def bootstrap(fit: Fit, votes: Votes, *, resamples: int = 200, seed: int = 0) -> Bootstrap:
+    """Refit to resampled clusters; votes without clusters are resampled one by one.
+
+    Every resample counts the votes by multinomial weights of their clusters and goes on from the
+    fit in a few Newton steps. It is the check on `covariance`, and costs as many fits.
+    """
+    if votes.cluster is None:
+        ids, n = np.arange(len(votes)), len(votes)
+    else:
+        found, ids = np.unique(votes.cluster, return_inverse=True)
+        n = len(found)
+    rng = np.random.default_rng(seed)
+    kept, lost = [], 0
+    for _ in range(resamples):
+        drawn = np.bincount(rng.integers(0, n, size=n), minlength=n).astype(np.float64)
+        table = tabulate(votes, drawn[ids] * votes.weights)
+        if not connected(table).whole:
+            lost += 1
+            continue
+        kept.append(fit_table(table, model=fit.model, ridge=fit.ridge, start=fit.parameters))
+    if not kept:
+        raise DataError(
+            f"in none of {resamples} resamples could all players be compared; there are too few"
+            " votes for a bootstrap"
+        )
+    draws = np.stack([each.parameters for each in kept])
+    return Bootstrap(draws=draws, disconnected=lost, n=n)

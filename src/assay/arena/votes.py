@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from assay.errors import DataError
 from assay.stats.intervals import Array
 
-__all__ = ["Codes", "Outcome", "Votes", "summary", "votes"]
+__all__ = ["Codes", "Outcome", "Votes", "joined", "summary", "votes"]
 
 Codes = NDArray[np.int32]
 
@@ -275,6 +275,60 @@ def _clusters(ids: Sequence[Hashable]) -> Codes:
     return np.array(
         [codes.setdefault((i,) if x is None else x, len(codes)) for i, x in enumerate(ids)],
         dtype=np.int32,
+    )
+
+
+def joined(parts: Sequence[Votes]) -> Votes:
+    """Return the votes of several sources as one: players and judges by name, clusters apart.
+
+    Clusters of different parts are different. A part without judges is `unnamed`'s where another
+    has them. Raises `DataError` where covariates differ.
+    """
+    if len({(part.covariate_names, part.measure_names) for part in parts}) > 1:
+        raise DataError(
+            "the sources have different covariates or measures; read them with the same ones"
+        )
+    players: dict[str, int] = {}
+    judges: dict[str, int] = {}
+    columns: dict[str, list[Any]] = {}
+    counts: dict[str, int] = {}
+    clusters = 0
+    for part in parts:
+        code = _coded(part.players, players)
+        who = np.zeros(len(part), dtype=np.int32) if part.judge is None else part.judge
+        names = ("unnamed",) if part.judge is None else part.judges
+        own = np.arange(len(part), dtype=np.int32) if part.cluster is None else part.cluster
+        for name, column in (
+            ("first", code[part.first]),
+            ("second", code[part.second]),
+            ("outcome", part.outcome),
+            ("weight", part.weights),
+            ("cluster", own + clusters),
+            ("judge", _coded(names, judges)[who]),
+            ("covariates", part.covariates),
+            ("measures", part.measures),
+        ):
+            columns.setdefault(name, []).append(column)
+        clusters += int(own.max(initial=-1)) + 1
+        for reason, count in part.left_out.items():
+            counts[reason] = counts.get(reason, 0) + count
+    has = {
+        "weight": any(part.weight is not None for part in parts),
+        "cluster": any(part.cluster is not None for part in parts),
+        "judge": any(part.judge is not None for part in parts),
+        "covariates": bool(parts and parts[0].covariate_names),
+        "measures": bool(parts and parts[0].measure_names),
+    }
+    whole = {
+        name: np.concatenate(column) for name, column in columns.items() if has.get(name, True)
+    }
+    return Votes(
+        players=tuple(players),
+        judges=tuple(judges) if has["judge"] else (),
+        covariate_names=parts[0].covariate_names if parts else (),
+        measure_names=parts[0].measure_names if parts else (),
+        left_out=counts,
+        **whole,
     )
 
 

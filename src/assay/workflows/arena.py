@@ -100,15 +100,21 @@ def arena(
         opened(out, body, "arena", data=files, overwrite=overwrite) as run,
         Ledger(ledger or (None if run is None else run.folder / LEDGER)) as paid,
     ):
-        compute: Any = {"device": device, "dtype": dtype, "weights": weights}
-        paying: Any = {"repeats": repeats, "prices": None if prices is None else prices_of(prices)}
-        asking = Asking(ledger=paid, micro_tokens=micro_tokens, **paying, **compute)
+        asking = Asking(
+            ledger=paid,
+            repeats=repeats,
+            prices=None if prices is None else prices_of(prices),
+            device=device,
+            dtype=dtype,
+            weights=weights,
+            micro_tokens=micro_tokens,
+        )
         asked = _opened(judges, gold, asking)
         records = [] if data is None else read(data, format, aside_in(set_aside, out))[:limit]
         place = Entered(
             records=records,
             scorer=lambda word: open_scorer(word, device, dtype, weights, micro_tokens),
-            generator=lambda word: generator(word, **compute),
+            generator=lambda word: generator(word, device=device, dtype=dtype, weights=weights),
             sampling=Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed),
             ledger=paid,
             run=run,
@@ -121,9 +127,17 @@ def arena(
         meetings = Meetings(
             pools=there, judges=asked, run=run, ledger=paid, chunk=chunk, seed=seed
         ).played(budget=budget, design=design, until=until)
-        about: Any = {"baseline": baseline, "bill": bill([paid, *asking.opened]), "settings": body}
-        shown: Any = {"gold": gold is not None, "people": by, "style": style, "seed": seed}
-        return _concluded(meetings, **shown, **about).written_in(run)
+        result = _concluded(
+            meetings,
+            gold=gold is not None,
+            people=by,
+            style=style,
+            seed=seed,
+            baseline=baseline,
+            bill=bill([paid, *asking.opened]),
+            settings=body,
+        )
+        return result.written_in(run)
 
 
 def _check_numbers(budget: int, chunk: int, seed: int) -> None:

@@ -1,5 +1,13 @@
-"""Files of votes. A layout is a module with `matches(row)` and `ballots(row)`."""
+"""Files of votes: what each layout's rows say, and rows of votes.
 
+A layout is a module with `matches(row)`, `ballots(row)` and `rows(votes)`. What a layout cannot
+say (a weight, a measure) is refused when it is written, or left out where the layout has no place
+for it, as each says.
+"""
+
+import csv
+import io
+import json
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -12,8 +20,9 @@ from assay.arena.votes import Votes
 from assay.data import sources
 from assay.data.lines import Bad
 from assay.errors import ConfigError, DataError
+from assay.files import write_atomic
 
-__all__ = ["LAYOUTS", "read"]
+__all__ = ["LAYOUTS", "read", "write"]
 
 LAYOUTS: Final = MappingProxyType(
     {
@@ -88,3 +97,28 @@ def _layout(name: str, row: Mapping[str, Any], source: str | Path) -> ModuleType
         f" ({', '.join(LAYOUTS)}); name the columns of a plain table, such as"
         " columns={'first': 'a', 'second': 'b', 'outcome': 'who_won'}"
     )
+
+
+def write(votes: Votes, path: Path, layout: str = "plain") -> int:
+    """Write votes as rows of a layout, to .csv, .json or .jsonl; return how many rows.
+
+    The whole file appears, or nothing. Raises `DataError` for votes that the layout cannot say.
+    """
+    rows = list(_layout(layout, {}, path).rows(votes))
+    if path.suffix == ".csv":
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(chain.from_iterable(rows))))
+        writer.writeheader()
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+        write_atomic(path, text.getvalue())
+    elif path.suffix in (".json", ".jsonl"):
+        lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows]
+        whole = "[\n" + ",\n".join(lines) + "\n]\n"
+        write_atomic(path, whole if path.suffix == ".json" else "".join(f"{x}\n" for x in lines))
+    else:
+        raise ConfigError(f"{path} cannot be written; give .csv, .json or .jsonl")
+    return len(rows)
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (dict, list)) else value

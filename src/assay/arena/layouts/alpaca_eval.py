@@ -6,14 +6,16 @@ as each is believed, in the cluster of their instruction. 0 is a draw, as there;
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from assay.arena.ballots import Ballot, soft
 from assay.arena.style import MEASURES, measured
+from assay.arena.votes import Outcome, Votes
 from assay.data import fields
 from assay.errors import DataError
 
-__all__ = ["ballots", "matches", "preference_of"]
+__all__ = ["ballots", "matches", "preference_of", "rows"]
 
 
 def matches(row: Mapping[str, Any]) -> bool:
@@ -51,3 +53,42 @@ def ballots(row: Mapping[str, Any]) -> Iterator[Ballot]:
             judge=None if judge is None else str(judge),
             measures=measures,
         )
+
+
+def rows(votes: Votes) -> Iterator[dict[str, Any]]:
+    """A row for each vote, or for two that are one preference; texts and measures are not in it.
+
+    Raises `DataError` for weights that are no probabilities.
+    """
+    held: int | None = None
+    for i, after in pairwise([*range(len(votes)), None]):
+        if i is None:
+            continue
+        one = float(votes.weights[i]) if held is None else float(votes.weights[held])
+        if held is None and one != 1:
+            if after is None or not _completes(votes, i, after):
+                raise DataError(
+                    f"vote {i + 1} weighs {one:g}: AlpacaEval's rows have probabilities, two votes"
+                    " whose weights are 1 together; write a plain table"
+                )
+            held = i
+            continue
+        outcome = Outcome(votes.outcome[i if held is None else held])
+        prefer = {Outcome.FIRST: one, Outcome.SECOND: 1 - one}.get(outcome, 0.5)
+        row: dict[str, Any] = {
+            "instruction": str(i if votes.cluster is None else int(votes.cluster[i])),
+            "generator_1": votes.players[votes.first[i]],
+            "generator_2": votes.players[votes.second[i]],
+            "preference": 2 - prefer,
+        }
+        if votes.judge is not None:
+            row["annotator"] = votes.judges[votes.judge[i]]
+        held = None
+        yield row
+
+
+def _completes(votes: Votes, i: int, j: int) -> bool:
+    """Whether the next vote is the other half of a probability."""
+    same = votes.first[i] == votes.first[j] and votes.second[i] == votes.second[j]
+    both = {int(votes.outcome[i]), int(votes.outcome[j])} == {Outcome.FIRST, Outcome.SECOND}
+    return bool(same and both and abs(votes.weights[i] + votes.weights[j] - 1) < 1e-9)

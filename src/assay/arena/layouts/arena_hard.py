@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from assay.arena.ballots import Ballot, outcome_of
-from assay.arena.votes import Outcome
+from assay.arena.votes import Outcome, Votes
 from assay.data import fields
 from assay.errors import DataError
 
-__all__ = ["BASELINES", "STRONG", "ballots", "games", "matches"]
+__all__ = ["BASELINES", "STRONG", "ballots", "games", "matches", "rows"]
 
 BASELINES: Final = MappingProxyType(
     {
@@ -29,6 +29,12 @@ BASELINES: Final = MappingProxyType(
 no category."""
 STRONG: Final = 3.0
 """Votes that a ">>" or "<<" counts."""
+SCORES: Final = {
+    Outcome.FIRST: "A>B",
+    Outcome.SECOND: "B>A",
+    Outcome.TIE: "A=B",
+    Outcome.BOTH_BAD: "A=B",
+}
 
 
 def matches(row: Mapping[str, Any]) -> bool:
@@ -68,3 +74,29 @@ def ballots(row: Mapping[str, Any]) -> Iterator[Ballot]:
             cluster=str(row.get("uid", row.get("question_id"))),
             judge=str(row["judge"]),
         )
+
+
+def rows(votes: Votes) -> Iterator[dict[str, Any]]:
+    """A row for every two votes that are the two orders of one prompt.
+
+    Raises `DataError` where votes are not so, and for weights that are not 1 or 3.
+    """
+    if len(votes) % 2 or votes.covariates is not None:
+        raise DataError("Arena-Hard has two games a prompt and no covariates; write a plain table")
+    for i in range(0, len(votes), 2):
+        pair = (i, i + 1)
+        if votes.first[i] != votes.second[i + 1] or votes.second[i] != votes.first[i + 1]:
+            raise DataError(f"votes {i + 1} and {i + 2} are not two orders of one pair")
+        row: dict[str, Any] = {
+            "uid": str(i if votes.cluster is None else int(votes.cluster[i])),
+            "judge": "unnamed" if votes.judge is None else votes.judges[votes.judge[i]],
+            "model": votes.players[votes.second[i]],
+            "baseline": votes.players[votes.first[i]],
+            "games": [],
+        }
+        for j in pair:
+            score, weight = SCORES[Outcome(votes.outcome[j])], float(votes.weights[j])
+            if weight not in (1.0, STRONG) or (weight == STRONG and score == "A=B"):
+                raise DataError(f"vote {j + 1} weighs {weight:g}; Arena-Hard has 1, or 3 for a win")
+            row["games"].append({"score": score.replace(">", ">>") if weight == STRONG else score})
+        yield row

@@ -11,12 +11,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from assay.arena.ballots import Ballot, outcome_of
+from assay.arena.ballots import Ballot, outcome_of, winner_of
 from assay.arena.style import MEASURES, measured
-from assay.arena.votes import Outcome
+from assay.arena.votes import Outcome, Votes
 from assay.data import conversations, fields
+from assay.errors import DataError
 
-__all__ = ["ballots", "matches"]
+__all__ = ["ballots", "matches", "rows"]
 
 CAST: Final = {
     "winner_model_a": Outcome.FIRST,
@@ -90,3 +91,29 @@ def _text(row: Mapping[str, Any], side: str) -> str:
     except ValueError:
         return answer
     return "\n".join(map(str, found)) if isinstance(found, list) else answer
+
+
+def rows(votes: Votes) -> Iterator[dict[str, Any]]:
+    """Winners and measures, as `conv_metadata` has them; conversations are not in votes.
+
+    Raises `DataError` for weights and covariates.
+    """
+    if votes.weight is not None or votes.covariates is not None:
+        raise DataError("LMArena's rows have no weights and no covariates; write a plain table")
+    for i in range(len(votes)):
+        row: dict[str, Any] = {
+            "question_id": i if votes.cluster is None else int(votes.cluster[i]),
+            "model_a": votes.players[votes.first[i]],
+            "model_b": votes.players[votes.second[i]],
+            "winner": winner_of(int(votes.outcome[i])),
+        }
+        if votes.judge is not None:
+            row["judge"] = votes.judges[votes.judge[i]]
+        row["conv_metadata"] = None
+        if votes.measures is not None and votes.measure_names == MEASURES:
+            row["conv_metadata"] = {
+                name.format(side): float(value)
+                for s, side in enumerate("ab")
+                for name, value in zip(STATED, votes.measures[i, :, s], strict=True)
+            }
+        yield row

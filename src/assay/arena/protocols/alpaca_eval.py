@@ -13,14 +13,16 @@ mean of sigmoid(w_D gamma_i + w_0). AlpacaEval fits it with an l1 penalty chosen
 (differences up to 0.11 points); here it is the maximum itself, by Newton.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from assay import stats
+from assay.arena.layouts.alpaca_eval import preference_of
 from assay.errors import DataError
 from assay.stats import Estimate
 from assay.stats.intervals import Array, student_quantile
@@ -29,6 +31,9 @@ __all__ = [
     "Gamed",
     "LengthControlled",
     "WinRate",
+    "between",
+    "columns",
+    "length_balanced",
     "length_controlled",
     "win_rate",
 ]
@@ -55,6 +60,18 @@ class WinRate:
     """Percent of preferences rounded to a win, a draw or a loss."""
 
 
+def columns(rows: Iterable[Mapping[str, Any]]) -> tuple[Array, Array, list[str]]:
+    """Return preferences, length differences (baseline less model) and instructions of
+    annotations, whose second output is the model's."""
+    every = list(rows)
+    lengths = [len(row.get("output_1") or "") - len(row.get("output_2") or "") for row in every]
+    return (
+        np.array([preference_of(row) for row in every]),
+        np.array(lengths, dtype=np.float64),
+        [str(row.get("instruction", i)) for i, row in enumerate(every)],
+    )
+
+
 def win_rate(preference: ArrayLike) -> WinRate:
     """Return the win rate of preferences (n,), NaN where nobody decided."""
     y, unscored = _known(preference)
@@ -68,6 +85,17 @@ def win_rate(preference: ArrayLike) -> WinRate:
         n_draws=draws,
         discrete_win_rate=100 * (wins + draws / 2) / len(y),
     )
+
+
+def length_balanced(preference: ArrayLike, delta: ArrayLike) -> float:
+    """Return the mean of the win rates where the model's answer is the shorter and the longer, in
+    percent; delta: length of the baseline's answer less the model's."""
+    y, d = np.asarray(preference, dtype=np.float64), np.asarray(delta, dtype=np.float64)
+    there = ~np.isnan(y)
+    shorter, longer = there & (d > 0), there & (d < 0)
+    if not (shorter.any() and longer.any()):
+        return float("nan")
+    return float(50 * (y[shorter].mean() + y[longer].mean()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,6 +116,8 @@ class LengthControlled:
 
     win_rate: Estimate
     """Percent; its interval holds the weights' error, by instruction."""
+    standard_error: float
+    """100 sd / sqrt(n) of what is predicted: AlpacaEval's, to which the weights are certain."""
     length: float
     """w_L."""
     difficulty: float
@@ -149,11 +179,22 @@ def length_controlled(
             n=len(y),
             unscored=unscored,
         ),
+        standard_error=float(100 * p.std(ddof=1) / np.sqrt(len(y))),
         length=float(beta[0]),
         difficulty=float(beta[1]),
         model=float(beta[2]),
         warning=_warning(plain, value),
     )
+
+
+def between(
+    one: LengthControlled, other: LengthControlled, difficulty: ArrayLike | None = None
+) -> float:
+    """Return the length-controlled win rate of one model against another, in percent, from their
+    weights against one baseline; difficulty as in the fits."""
+    gamma = np.zeros(1) if difficulty is None else np.asarray(difficulty, dtype=np.float64)
+    z = one.model - other.model + (one.difficulty - other.difficulty) * gamma
+    return float(100 * expit(z).mean())
 
 
 def _logistic(x: Array, y: Array, w: Array) -> tuple[Array, Array]:

@@ -1,0 +1,1 @@
+"""Published ways to compare models: what is asked, and what is made of the answers."""
