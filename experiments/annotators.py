@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import tyro
 from experiments.labels import fresh
+from experiments.simulated_annotators import Simulated, codes_of, mark
 from numpy.typing import NDArray
 
-from assay.annotate.choosing import first_wrong, prepared, probabilities, soundness
+from assay.annotate.choosing import first_wrong, prepared, probabilities
 from assay.annotate.dawid_skene import dawid_skene
 from assay.annotate.labels import Steps
 from assay.annotate.records import Given, Project
-from assay.annotate.simulate import Simulated, codes_of, mark
 from assay.annotate.tasks import Task
 from assay.annotate.weighting import weights_of
 from assay.protocols import Prefix, Sampling
@@ -155,7 +155,8 @@ def accuracy(
     """Share of steps on the true side after 0, 1, ... labels."""
 
     def right(some: Sequence[Task], labels: Sequence[Given]) -> list[int]:
-        sound_N_T = soundness(first_wrong(some, labels))
+        # P(no step so far is wrong).
+        sound_N_T = 1 - np.cumsum(first_wrong(some, labels), axis=1)[:, :-1]
         return [
             int(((row[: task.steps] > 0.5) == truth[at[task.id]]).sum())
             for task, row in zip(some, sound_N_T, strict=True)

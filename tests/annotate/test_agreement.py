@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from experiments.simulated_annotators import Simulated, prefer
 
-from assay.annotate.agreement import agreements, difference, hard_items, quality, soft_labels, tau
+from assay.annotate.agreement import agreements, difference, hard_items, quality, tau
 from assay.annotate.decisions import FIRST_ERROR, MARKS, ORDER, PREFERENCE, decisions, same, word_of
 from assay.annotate.labels import Pair, Questions, Ranks, Steps, first_error
 from assay.annotate.records import Given
-from assay.annotate.simulate import Simulated, prefer
 from assay.annotate.tasks import Task
 from assay.questions import Question
 from assay.stats import wilson
@@ -118,11 +118,11 @@ def test_planted_annotators_are_found():
 def test_soft_labels_follow_gold_and_votes():
     tasks, labels = planted()
     measured = quality(tasks, labels, resamples=0)
-    soft = soft_labels(measured)
+    decision, soft_I_C = measured.decisions[PREFERENCE], measured.fits[PREFERENCE].soft_I_C
     golden = tasks[8]
-    assert soft[golden.id][PREFERENCE][""][golden.gold.choice] == 1
-    for of_task in soft.values():
-        assert sum(of_task[PREFERENCE][""].values()) == pytest.approx(1)
+    at = decision.units.index((golden.id, ""))
+    assert soft_I_C[at, decision.levels.index(golden.gold.choice)] == 1
+    assert soft_I_C.sum(axis=1) == pytest.approx(1)
     hard = hard_items(measured, 3)
     assert [row[-1] for row in hard] == sorted(row[-1] for row in hard)
     assert all(("first" in row[3] and "second" in row[3]) or "tie" in row[3] for row in hard)

@@ -9,7 +9,6 @@ from assay.annotate.choosing import (
     first_wrong,
     prepared,
     probabilities,
-    soundness,
 )
 from assay.annotate.labels import Pair, Questions, Steps
 from assay.annotate.records import Given, Project
@@ -100,7 +99,7 @@ def test_the_first_wrong_step_is_the_chain_s_and_bayes():
     found = first_wrong([task, short], [])
     counts = Counts(np.array([[3.0, 1, 0]]), np.array([[4.0, 4, 4]]), np.array([3]), np.zeros(1))
     sound = posterior(counts, Beliefs.of(START))[0, :, SOUND]
-    assert soundness(found)[0] == pytest.approx(sound)
+    assert 1 - np.cumsum(found, axis=1)[0, :-1] == pytest.approx(sound)
     assert found[1, 2] == pytest.approx(0)
     assert found.sum(axis=1) == pytest.approx([1, 1])
     label = Steps(marks=(1, -1, None))
@@ -171,7 +170,7 @@ def test_prepared_tasks_are_drawn_alike_and_keep_their_names():
     ready = prepared(TOLD, steps)
     assert all(len(task.hidden["sound"]) == 3 for task in ready)
     fitted = first_wrong(ready, [])
-    assert soundness(fitted)[0] == pytest.approx(ready[0].hidden["sound"])
+    assert 1 - np.cumsum(fitted, axis=1)[0, :-1] == pytest.approx(ready[0].hidden["sound"])
     assert prepared(ORDER, tasks) == tasks
 
 

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from experiments.simulated_annotators import codes_of
 
 from assay.annotate.dawid_skene import dawid_skene, pooled_posterior
-from assay.annotate.simulate import codes_of
 from assay.errors import DataError
 
 # Drawn at random: 30 items, 4 annotators, 3 categories, a fifth of the labels missing.

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
+from assay.annotate.decisions import decisions, known
 from assay.annotate.exports import (
     KEY,
     decision_rows,
     export,
-    gate_rows,
     raw_rows,
-    standing,
     step_marks,
 )
+from assay.annotate.gating import gate_rows, votes_of
 from assay.annotate.imports import tasks_of
 from assay.annotate.labels import Label, Pair, Questions, Ranks, Steps
-from assay.annotate.records import Given
+from assay.annotate.records import Given, standing
 from assay.annotate.tasks import StepMode, Task
 from assay.audit.human import read_labels
 from assay.data import io
@@ -84,11 +84,9 @@ def test_an_adjudication_stands_over_the_votes() -> None:
     assert record.prefer == 0
     assert record.prompt.meta[KEY]["annotators"] == ["a-9"]
     assert record.prompt.meta[KEY]["adjudicated"]
-    assert standing(rows) == {task.id: [settled]}
-    assert (
-        standing([*given(task, *pairs("tie"), probability=0.2), settled])[task.id][0].probability
-        == 0.2
-    )
+    assert standing(rows) == [settled]
+    [alone] = standing([*given(task, *pairs("tie"), probability=0.2), settled])
+    assert alone.probability == 0.2
     assert len(raw_rows([task], rows)) == 4
 
 
@@ -265,6 +263,40 @@ def test_a_gate_reads_every_raters_verdict(tmp_path: Path) -> None:
     assert found == {
         "polite": ((1.0, 0.0), None), "safe": ((0.0,), False), "": ((0.0,), False)
     }  # fmt: skip
+
+
+def test_one_rule_says_which_labels_stand_for_every_reader(tmp_path: Path) -> None:
+    """Adjudicated twice, as brought from two projects: the last alone, where it stands in time."""
+    first, second = one(A, B), one(A, C)
+    labels = {"early": "first", "settled": "tie", "other": "second", "last": "second"}
+    purposes = {"settled": "adjudicate", "last": "adjudicate"}
+    rows = [
+        Given(task=(second if who == "other" else first).id, annotator=i, pseudonym=who, time=i,
+              label=Pair.model_validate({"choice": choice}),
+              purpose=purposes.get(who, "label"), probability=0.5 if who == "early" else 1.0)
+        for i, (who, choice) in enumerate(labels.items())
+    ]  # fmt: skip
+    tasks = [first, second]
+    assert [row.pseudonym for row in standing(rows)] == ["other", "last"]
+    assert standing(standing(rows)) == standing(rows)
+    # Records, a gate's cases, its rows, and what is known of annotators.
+    assert [record.prefer for record in export(tasks, rows).records] == [0.0, 0.0]
+    assert [(vote.rater, vote.said) for vote in votes_of(tasks, rows)] == [
+        ("other", 0.0), ("last", 0.0)
+    ]  # fmt: skip
+    verdicts = [(row["rater"], row["verdict"]) for row in gate_rows(tasks, rows)]
+    assert verdicts == [("last", "second"), ("other", "second")]
+    [decision] = decisions(tasks, rows).values()
+    truth = dict(zip(decision.units, known(tasks, rows, decision).tolist(), strict=True))
+    assert truth == {(first.id, ""): decision.levels.index("second"), (second.id, ""): -1}
+
+
+def test_a_gates_criterion_is_the_questions_name_however_many_there_are() -> None:
+    task = one(A, questions=[Question.predicate("Polite?", name="polite")])
+    rows = given(task, Questions(answers=(1,)))
+    [row], [vote] = gate_rows([task], rows), votes_of([task], rows)
+    assert (row["criterion"], row["verdict"]) == (vote.criterion, "no") == ("polite", "no")
+    assert vote.said == 0
 
 
 def test_raw_rows_hold_all_that_was_said_and_no_name() -> None:

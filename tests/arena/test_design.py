@@ -59,6 +59,14 @@ def test_more_votes_are_those_after_which_the_error_is_small_enough() -> None:
     gap = ratings.strength[0] - ratings.strength[1]
     assert more == 0 or abs(gap) / error == pytest.approx(1.95996, abs=1e-4)
     assert more_votes(ratings, spread, made, 0, 2, power=0.99) >= 0
+    sure = more_votes(ratings, spread, made, 0, 1, confidence=0.99)
+    assert sure > more_votes(ratings, spread, made, 0, 1) > 0
+    # A decision says it at its own level, of each pair that is open.
+    found = decide(ratings, spread, made)
+    assert found.open
+    for each in found.open:
+        one, other = (made.players.index(x) for x in (each.first, each.second))
+        assert each.more == more_votes(ratings, spread, made, one, other, confidence=found.level)
 
 
 def test_the_next_pair_is_the_one_that_leaves_least_unknown() -> None:
@@ -120,15 +128,15 @@ def test_collecting_stops_when_the_order_is_known_or_does_not_matter() -> None:
     few, many = (drawn(rng, np.array([0.8, 0.0, -0.8]), n) for n in (60, 4000))
     for made, stop in ((few, False), (many, True)):
         ratings = fit(made)
-        found = decide(ratings, covariance(ratings, made), look=3)
+        found = decide(ratings, covariance(ratings, made), made, look=3)
         assert found.stop is stop
         assert found.level == pytest.approx(1 - spent(0.05, 3) / 2)
         assert (len(found.open) == 0) is stop
     equal = drawn(rng, np.zeros(2), 20000)
     ratings = fit(equal)
     spread = covariance(ratings, equal)
-    assert not decide(ratings, spread, goal="best", look=2).stop
-    assert decide(ratings, spread, goal="best", look=2, same=0.2).stop
+    assert not decide(ratings, spread, equal, goal="best", look=2).stop
+    assert decide(ratings, spread, equal, goal="best", look=2, same=0.2).stop
 
 
 def test_uneven_sampling_is_undone_by_its_probabilities() -> None:
@@ -234,7 +242,7 @@ def test_deciding_look_after_look_keeps_its_error() -> None:
             part = made.where(np.arange(80 * look))
             ratings = fit(part)
             spread = covariance(ratings, part)
-            stopped |= decide(ratings, spread, look=look).stop
+            stopped |= decide(ratings, spread, part, look=look).stop
             gap = difference(ratings, spread, 0, 1)
             apart |= gap.low > 0 or gap.high < 0
         wrong.append(stopped)

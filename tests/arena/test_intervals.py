@@ -6,12 +6,15 @@ import pytest
 from assay.arena import intervals
 from assay.arena.aggregate import Table
 from assay.arena.bradley_terry import fit, fit_table
+from assay.arena.design import decide
 from assay.arena.intervals import bootstrap, covariance, difference, estimates, rank_intervals
-from assay.arena.orders import compared
+from assay.arena.orders import compared, verdict
 from assay.arena.ratings import rate
+from assay.arena.standing import standing, trust
 from assay.arena.ties import scores
 from assay.arena.votes import Votes, votes
 from assay.errors import DataError
+from assay.workflows.arena import arena_next
 
 
 def twelve_prompts() -> Votes:
@@ -120,6 +123,28 @@ def test_resamples_in_which_somebody_only_wins_are_counted() -> None:
     drawn = bootstrap(fit(made), made, resamples=200)
     # Both kinds of votes are in a resample with 1 - (2/3)^3 - (1/3)^3.
     assert drawn.disconnected == pytest.approx(200 / 3, abs=25)
+
+
+@pytest.mark.parametrize(("prompts", "few"), [(3, True), (4, False)])
+def test_few_clusters_are_called_rough_wherever_an_interval_is(prompts: int, few: bool) -> None:
+    """Three players: slopes of three clusters span no more than the strengths do."""
+    rows = [
+        (a, b, int((q + i) % 3 == 0), q)
+        for q in range(prompts)
+        for i, (a, b) in enumerate(("AB", "BC", "AC", "BA", "CB", "CA"))
+    ]
+    a, b, said, prompt = map(list, zip(*rows, strict=True))
+    made = votes(a, b, said, cluster=prompt)
+    found = standing("j", made)
+    table = found.ratings
+    words = "rough, for 3 clusters are few for 3 players" if few else ""
+    assert table.rough == words
+    assert any("95 % intervals, which are rough" in x for x in trust(found)) is few
+    assert ("These intervals are rough" in verdict(compared(table, table), "j", "k")) is few
+    assert decide(table.fit, table.spread, made).rough == words
+    assert ("intervals are rough" in str(arena_next(made))) is few
+    # By vote there are as many as votes.
+    assert not rate(made, kind="sandwich").rough
 
 
 def test_ranks_of_clear_and_of_equal_players() -> None:

@@ -104,11 +104,38 @@ def test_rows_of_alpaca_eval_are_counted_by_prompt() -> None:
         ["m", "base", "m", "base", "m"], ["base", "m", "base", "m", "base"], [0, 0, 0, 2, 1],
         cluster=[1, 1, 2, 2, 3],
     )  # fmt: skip
-    [row] = alpaca_eval(cast, "base")
+    [row], said = alpaca_eval(cast, "base")
+    assert row["length_controlled_winrate"] is None
+    assert not said
     # Prompt 1 has a win and a loss, 2 a win and a tie, 3 a loss.
     assert row["win_rate"] == pytest.approx(100 * (0.5 + 0.75 + 0) / 3)
     assert (row["n_wins"], row["n_wins_base"], row["n_draws"], row["n_total"]) == (1, 1, 1, 3)
     assert row["standard_error"] == pytest.approx(100 * 0.381881 / 3**0.5, rel=1e-4)
+
+
+def test_rows_of_alpaca_eval_are_controlled_for_length() -> None:
+    """Whoever writes more wins mostly, and the player writes more: at equal lengths it loses."""
+    from assay.arena.boards import alpaca_eval
+    from assay.arena.protocols.alpaca_eval import length_controlled
+    from assay.arena.votes import votes
+
+    delta = [(-1) ** (i % 4 == 0) * (100 + 40 * i) for i in range(40)]
+    won = [(d > 0 and i % 5 > 0) or i % 11 == 0 for i, d in enumerate(delta)]
+    sides = [[("m", "base"), ("base", "m")][i % 2] for i in range(40)]
+    cast = votes(
+        [a for a, _ in sides],
+        [b for _, b in sides],
+        [int(x == (a == "base")) for (a, _), x in zip(sides, won, strict=True)],
+        cluster=list(range(40)),
+        measures={"length": [[3000 + d, 3000][:: 1 if a == "m" else -1]
+                             for (a, _), d in zip(sides, delta, strict=True)]},
+    )  # fmt: skip
+    [row], said = alpaca_eval(cast, "base")
+    assert row["win_rate"] == 100 * sum(won) / 40
+    equal = length_controlled([float(x) for x in won], [-d for d in delta]).win_rate
+    assert row["length_controlled_winrate"] == pytest.approx(equal.value)
+    assert row["lc_low"] <= row["length_controlled_winrate"] < row["win_rate"]
+    assert any("not AlpacaEval's published number" in x for x in said)
 
 
 def test_checkpoints_of_a_run_play(tmp_path: Path) -> None:
@@ -209,7 +236,10 @@ def test_what_to_ask_next_and_whether_to_stop(tmp_path: Path) -> None:
     asked = arena_next(path, count=3)
     assert not asked.decision.stop
     assert {asked.proposals[0].first, asked.proposals[0].second} == {"b", "c"}
-    assert "go on: not told apart yet, at 98.4802 %: " in str(asked)
+    # b and c won ten times each: no number of votes tells two equals apart.
+    assert "go on: not told apart yet, at 98.4802 %:\n" in str(asked)
+    assert "): no telling when" in str(asked)
+    assert json.loads(json.dumps(asked.to_json()))["open"][0][3] is None
     path.write_text("\n".join([*rows[:201], *(f"b,c,{'model_a' if i % 10 else 'model_b'},{i}"
                                                for i in range(200))]))  # fmt: skip
     assert "stop: enough is known" in str(arena_next(path))

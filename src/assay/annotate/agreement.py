@@ -28,8 +28,7 @@ from assay.stats.agreement import alpha, cohen_kappa, gwet_ac1, pairwise_agreeme
 from assay.stats.means import mean
 
 __all__ = [
-    "Quality", "Standing", "agreements", "difference", "hard_items", "quality", "soft_labels",
-    "tau",
+    "Quality", "Standing", "agreements", "difference", "hard_items", "quality", "tau",
 ]  # fmt: skip
 
 SMOOTHING: Final = 0.1
@@ -155,17 +154,6 @@ def tau(tasks: Sequence[Task], given: Iterable[Given]) -> Estimate:
             keys.append(cluster_key(task))
         unscored += len(labels) > 1 and not pairs
     return mean(values, clusters=keys, within=(-1, 1), unscored=unscored)
-
-
-def soft_labels(measured: Quality) -> dict[str, dict[str, dict[str, dict[Any, float]]]]:
-    """Return P(category | labels) by task, decision and unit within the task."""
-    found: dict[str, dict[str, dict[str, dict[Any, float]]]] = {}
-    for name, fit in measured.fits.items():
-        decision = measured.decisions[name]
-        for (task, unit), soft in zip(decision.units, fit.soft_I_C.tolist(), strict=True):
-            of_task = found.setdefault(task, {}).setdefault(name, {})
-            of_task[unit] = dict(zip(decision.levels, soft, strict=True))
-    return found
 
 
 def hard_items(measured: Quality, most: int = 12) -> list[tuple[str, str, str, str, float]]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from assay.annotate.exports import decided, export, standing
+from assay.annotate.exports import decided, export
 from assay.annotate.imports import tasks_of
-from assay.annotate.records import Project
+from assay.annotate.records import Project, standing
 from assay.annotate.schema import NoStore
 from assay.annotate.store import Store
 from assay.annotate.tasks import Kind, StepMode, Task
@@ -40,7 +40,7 @@ class Pending(Generic[T]):
 
     def done(self) -> bool:
         """Whether it has all the labels that the project wants of an item, or an adjudication."""
-        rows = standing(self.store.given([self.task.id])).get(self.task.id, [])
+        rows = standing(self.store.given([self.task.id]))
         settled = any(row.purpose == "adjudicate" for row in rows)
         return settled or len(rows) >= self.store.project.labels_per_item
 
@@ -62,7 +62,7 @@ class Pending(Generic[T]):
 def _said(task: Task, store: Store) -> object:
     given = store.given([task.id])
     if task.kind == "questions":
-        answers = decided(task, standing(given)[task.id])
+        answers = decided(task, standing(given))
         if answers[0] is None:
             raise DataError(f"of task {task.id} nobody could tell")
         return answers[0]

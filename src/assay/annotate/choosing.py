@@ -27,7 +27,7 @@ from assay.errors import DataError
 from assay.labelling.chain import SOUND, START, Beliefs, Counts, fit, posterior
 from assay.stats.intervals import Array
 
-__all__ = ["ERRS", "FLOOR", "first_wrong", "prepared", "probabilities", "soundness"]
+__all__ = ["ERRS", "FLOOR", "first_wrong", "prepared", "probabilities"]
 
 FLOOR: Final = 0.1
 """Share of the choices that are even ones."""
@@ -180,11 +180,6 @@ def _likelihood(label: Steps, errs: float, columns: int) -> Array:
         fits[at if at < places - 1 else -1] = True
     other = errs / max(places - 1, 1)
     return np.asarray(np.where(fits, 1 - errs + other * (fits.sum() - 1), other * fits.sum()))
-
-
-def soundness(first_N_T1: Array) -> Array:
-    """P(no step so far is wrong), (N, T), from P(first wrong step), (N, T + 1)."""
-    return np.asarray(1 - np.cumsum(first_N_T1, axis=1)[:, :-1])
 
 
 def _information(tasks: Sequence[Task], given: Sequence[Given]) -> Array:

@@ -24,7 +24,7 @@ from assay.annotate.labels import (
     decides,
     first_error,
 )
-from assay.annotate.records import Given
+from assay.annotate.records import Given, standing
 from assay.annotate.tasks import Task
 from assay.data.records import cluster_key
 from assay.stats.agreement import Metric
@@ -176,7 +176,7 @@ def known(tasks: Sequence[Task], given: Iterable[Given], decision: Decision) -> 
     """Place of each unit's known category, of a gold label or of an adjudicator's; -1 = unknown."""
     by_id = {task.id: task for task in tasks}
     truth: dict[tuple[str, str], Any] = {}
-    settled = [(one.task, one.label) for one in given if one.purpose == "adjudicate"]
+    settled = [(one.task, one.label) for one in standing(given) if one.purpose == "adjudicate"]
     for id, label in [*settled, *((t.id, t.gold) for t in tasks if t.gold is not None)]:
         if id in by_id:
             for name, unit, level in said(by_id[id], label):

@@ -11,11 +11,10 @@ from typing import Any, Final, Literal
 
 from assay.annotate.imports import shown_again
 from assay.annotate.labels import Pair, Questions, Ranks, Steps
-from assay.annotate.records import Given
+from assay.annotate.records import Given, standing
 from assay.annotate.tasks import Task
-from assay.chat import openai
 from assay.questions import Distribution, Question
-from assay.types import Preference, Prompt, Ranking, Record, Response, StepLabels
+from assay.types import Preference, Prompt, Ranking, Record, StepLabels
 
 __all__ = [
     "KEY",
@@ -25,9 +24,7 @@ __all__ = [
     "decided",
     "decision_rows",
     "export",
-    "gate_rows",
     "raw_rows",
-    "standing",
     "step_marks",
 ]
 
@@ -60,19 +57,6 @@ class Exported:
         return f"{len(self.records)} records" + (f"; left out: {', '.join(out)}" if out else "")
 
 
-def standing(given: Iterable[Given]) -> dict[str, list[Given]]:
-    """Return the labels that count, by task: the last adjudication alone where there is one."""
-    found: dict[str, list[Given]] = defaultdict(list)
-    for one in given:
-        found[one.task].append(one)
-    for task, rows in found.items():
-        settled = [row for row in rows if row.purpose == "adjudicate"][-1:]
-        if settled:
-            # How the task came to be labelled is what its first label has.
-            found[task] = [settled[0].model_copy(update={"probability": rows[0].probability})]
-    return dict(found)
-
-
 def export(
     tasks: Sequence[Task],
     given: Iterable[Given],
@@ -91,7 +75,7 @@ def export(
     Both bad is half a vote for either, and a pair of which most say so is left out. Answers to
     questions are no records: see `decision_rows`.
     """
-    said, out = standing(given), Counter[str]()
+    said, out = _by_task(given), Counter[str]()
     records: list[Record] = []
     for task in tasks:
         rows = said.get(task.id, [])
@@ -106,6 +90,14 @@ def export(
             else:
                 records.append(found)
     return Exported(records, out)
+
+
+def _by_task(given: Iterable[Given]) -> dict[str, list[Given]]:
+    """Labels that count, by task."""
+    found: dict[str, list[Given]] = defaultdict(list)
+    for one in standing(given):
+        found[one.task].append(one)
+    return found
 
 
 def _record(
@@ -225,7 +217,7 @@ def decision_rows(
 
     A question's answer is the shares of its options among those who could tell.
     """
-    said, out = standing(given), Counter[str]()
+    said, out = _by_task(given), Counter[str]()
     rows = []
     for task in tasks:
         there = said.get(task.id, [])
@@ -297,53 +289,6 @@ def _asked(question: Question) -> dict[str, Any]:
     elif question.kind == "predicate" and not any(means.values()):
         return {"type": kind, "instructions": question.text}
     return {"type": kind, "instructions": question.text, "criteria": means}
-
-
-def gate_rows(tasks: Sequence[Task], given: Iterable[Given]) -> list[dict[str, Any]]:
-    """Return labels as `assay audit gate` reads them, a row per rater (docs/explain/gate.md).
-
-    A pair says first, second or tie; a solution yes where no step is wrong; an answer yes or no of
-    each predicate. Rankings, scores and choices have no verdict.
-    """
-    said, rows = standing(given), []
-    for task in tasks:
-        prompt, responses = shown_again(task)
-        known = {"id": prompt.id, "reference": prompt.reference} | {
-            key: prompt.meta[key] for key in ("rubric",) if key in prompt.meta
-        }
-        base: dict[str, Any] = {k: v for k, v in known.items() if v}
-        base["prompt"] = [openai(message) for message in prompt.messages]
-        if task.stratum:
-            base["subset"] = task.stratum
-        for one in said.get(task.id, []):
-            signed = {"rater": one.pseudonym, "probability": one.probability}
-            for verdict, criterion in _verdicts(task, one):
-                about = {"criterion": criterion} if criterion else {}
-                what = _shown(task, responses)
-                rows.append({**base, **what, "verdict": verdict, **about, **signed})
-    return rows
-
-
-def _shown(task: Task, responses: Sequence[Response]) -> dict[str, Any]:
-    texts = [[openai(turn) for turn in one.turns] or one.text for one in responses]
-    return {"responses": texts} if task.kind == "pair" else {"response": texts[0]}
-
-
-def _verdicts(task: Task, given: Given) -> list[tuple[str | None, str]]:
-    """Verdicts of a label, each with the criterion that it is about."""
-    label = given.label
-    if isinstance(label, Pair):
-        return [("tie" if label.choice == "both_bad" else label.choice, "")]
-    if isinstance(label, Steps):
-        known = step_marks(task, label)
-        return [("no" if -1 in known else None if None in known else "yes", "")]
-    if not isinstance(label, Questions) or len(task.responses) != 1:
-        return []
-    pairs = zip(task.questions, label.answers, strict=True)
-    words = {None: None, 0: "yes", 1: "no"}
-    one = len(task.questions) == 1
-    return [(words[answer], "" if one else question.name)
-            for question, answer in pairs if question.kind == "predicate"]  # fmt: skip
 
 
 def raw_rows(tasks: Sequence[Task], given: Iterable[Given]) -> list[dict[str, Any]]:

@@ -8,19 +8,22 @@ at least two of each stratum, and each keeps the probability with which it was.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import groupby
+from typing import Any, Final
 
 import numpy as np
 
-from assay.annotate.labels import Pair, Questions
-from assay.annotate.records import Given
+from assay.annotate.imports import shown_again
+from assay.annotate.labels import Label, Pair, Questions, Steps, first_error
+from assay.annotate.records import Given, standing
 from assay.annotate.tasks import Task
+from assay.chat import openai
 from assay.errors import DataError
 from assay.stats.binary import neyman_allocation
 
-__all__ = ["DIFFER", "Vote", "selected", "strata_of", "votes_of"]
+__all__ = ["DIFFER", "Vote", "gate_rows", "selected", "strata_of", "votes_of"]
 
 DIFFER: Final[Mapping[str, float]] = {
     "yes, sure": 0.1,
@@ -96,33 +99,60 @@ def selected(strata: Sequence[str], n: int, *, seed: int = 0) -> dict[int, float
 
 
 def votes_of(tasks: Sequence[Task], given: Sequence[Given]) -> Iterator[Vote]:
-    """Yield what people say of a gate's tasks; an adjudicator's label in place of those it decides
-    between.
+    """Yield what people say of a gate's tasks, in the order of their labels.
 
     Where a stratum lacks labels, its probability is less by their share: those that are there then
     stand for all.
     """
     by_id = {task.id: task for task in tasks if task.gold is None}
-    settled = {one.task for one in given if one.purpose == "adjudicate"}
-    there = [
-        one
-        for one in given
-        if one.task in by_id and one.purpose == ("adjudicate" if one.task in settled else "label")
-    ]
+    there = [one for one in standing(given) if one.task in by_id]
     asked = Counter(task.stratum for task in by_id.values())
     answered = Counter(by_id[id].stratum for id in {one.task for one in there})
     for one in there:
         task = by_id[one.task]
         probability = task.probability * answered[task.stratum] / asked[task.stratum]
-        for criterion, said in _said(task, one):
-            yield Vote(task, said, criterion, one.pseudonym, probability)
+        for criterion, said in _said(task, one.label):
+            if said is not None:
+                yield Vote(task, said, criterion, one.pseudonym, probability)
 
 
-def _said(task: Task, one: Given) -> Iterator[tuple[str, float]]:
-    """Criterion and vote of a label; nothing of what it cannot tell."""
-    if isinstance(one.label, Pair):
-        yield "", CHOICES.get(one.label.choice, 0.5)
-    elif isinstance(one.label, Questions):
-        for question, answer in zip(task.questions, one.label.answers, strict=True):
-            if answer is not None:
-                yield question.name, question.values[answer]
+def gate_rows(tasks: Sequence[Task], given: Iterable[Given]) -> Iterator[dict[str, Any]]:
+    """Yield labels as `assay audit gate` reads them, a row per rater (docs/explain/gate.md).
+
+    Rankings, scores and choices have no verdict.
+    """
+    said = sorted(standing(given), key=lambda one: one.task)
+    by_task = {id: [*rows] for id, rows in groupby(said, lambda one: one.task)}
+    for task in tasks:
+        prompt, responses = shown_again(task)
+        known = {"id": prompt.id, "reference": prompt.reference, "subset": task.stratum}
+        base: dict[str, Any] = {key: value for key, value in known.items() if value}
+        if rubric := prompt.meta.get("rubric"):
+            base["rubric"] = rubric
+        base["prompt"] = [openai(message) for message in prompt.messages]
+        texts = [[openai(turn) for turn in one.turns] or one.text for one in responses]
+        pair = task.kind == "pair"
+        words = {1.0: "first", 0.0: "second", 0.5: "tie"} if pair else {1.0: "yes", 0.0: "no"}
+        for one in by_task.get(task.id, ()):
+            signed = {"rater": one.pseudonym, "probability": one.probability}
+            for criterion, vote in _said(task, one.label):
+                what = {"responses": texts} if pair else {"response": texts[0]}
+                about = {"criterion": criterion} if criterion else {}
+                verdict = None if vote is None else words[vote]
+                yield {**base, **what, "verdict": verdict, **about, **signed}
+
+
+def _said(task: Task, label: Label) -> Iterator[tuple[str, float | None]]:
+    """Criterion and vote of a label; None where it cannot tell, nothing where it has no verdict.
+
+    A pair says first, second or tie; a solution yes where no step is wrong; an answer yes or no of
+    each predicate of a response, whose criterion is the question's name.
+    """
+    if isinstance(label, Pair):
+        yield "", CHOICES.get(label.choice, 0.5)
+    elif isinstance(label, Steps) and (first := first_error(label)) is not None:
+        yield "", float(first == len(label.marks))
+    elif isinstance(label, Questions) and len(task.responses) == 1:
+        for question, answer in zip(task.questions, label.answers, strict=True):
+            if question.kind == "predicate":
+                yield question.name, None if answer is None else question.values[answer]

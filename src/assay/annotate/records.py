@@ -1,5 +1,6 @@
 """What a store keeps and gives back: annotators, assignments and labels with who, when and how."""
 
+from collections.abc import Iterable
 from typing import Any, Final, Literal, Self, get_args
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -8,7 +9,17 @@ from assay.annotate.labels import Label
 from assay.annotate.tasks import Task
 from assay.types import Record
 
-__all__ = ["ROLES", "SKIPS", "Annotator", "Assignment", "Given", "Progress", "Project", "Role"]
+__all__ = [
+    "ROLES",
+    "SKIPS",
+    "Annotator",
+    "Assignment",
+    "Given",
+    "Progress",
+    "Project",
+    "Role",
+    "standing",
+]
 
 Role = Literal["annotator", "adjudicator", "admin"]
 """Annotators label, adjudicators decide where labels differ as well, admins see all of it."""
@@ -95,6 +106,20 @@ class Given(Record):
     """The task's probability of selection times the assignment's."""
     suggested: bool = False
     """Whether a machine's suggestion or evidence was shown."""
+
+
+def standing(given: Iterable[Given]) -> list[Given]:
+    """Return the labels that count, in their order: of a task that was adjudicated, the last
+    adjudication alone."""
+    rows = [*given]
+    settled = {one.task: one for one in rows if one.purpose == "adjudicate"}
+    # How a task came to be labelled is what its first label has.
+    chance = {one.task: one.probability for one in reversed(rows)}
+    return [
+        one.model_copy(update={"probability": chance[one.task]}) if one.task in settled else one
+        for one in rows
+        if settled.get(one.task, one) is one
+    ]
 
 
 class Progress(Record):

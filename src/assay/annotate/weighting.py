@@ -23,9 +23,9 @@ from assay.data.records import cluster_key
 from assay.errors import DataError
 from assay.stats import Estimate, proportion
 from assay.stats.intervals import Array, cluster_ids, student_quantile
-from assay.stats.means import mean, spread_by_cluster
+from assay.stats.means import spread_by_cluster
 
-__all__ = ["Weights", "draw_weights", "hajek", "horvitz_thompson", "weights_of"]
+__all__ = ["Weights", "draw_weights", "hajek", "weights_of"]
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,6 @@ def draw_weights(probabilities: ArrayLike, pool: int) -> Array:
     # The last of all has nobody beside it; its share is 0 / 0, its term 0.
     share = (pool - len(q)) / np.maximum(pool - m, 1)
     return np.asarray(1 + share * (1 / ((pool - m + 1) * q) - 1))
-
-
-def horvitz_thompson(
-    values: ArrayLike, weights: ArrayLike, *, clusters: Sequence[Hashable] | None = None,
-    size: float | None = None,
-) -> Estimate:  # fmt: skip
-    """Estimate a mean as Σ w x / size, unbiased; size: the sum of weights that is expected, the
-    pool's size for w = 1 / π, and the number of draws (None) for `draw_weights`."""
-    x, w = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
-    scale = 1.0 if size is None else len(x) / size
-    return mean(w * x * scale, clusters=clusters)
 
 
 def hajek(

@@ -4,20 +4,27 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 from scipy.special import expit
 
+from assay.arena.protocols.alpaca_eval import length_controlled, win_rate
 from assay.arena.ratings import Ratings
 from assay.arena.standing import Standing
 from assay.arena.votes import Votes
-from assay.errors import ConfigError
+from assay.errors import ConfigError, DataError
+from assay.stats.intervals import Array
 from assay.types import Unscored
 
 __all__ = ["alpaca_eval", "arena_hard", "as_csv", "leaderboard"]
 
 Row = dict[str, Any]
+UNREGULARISED: Final = (
+    "length_controlled_winrate is not AlpacaEval's published number: without its gamed baselines"
+    " and difficulties (`arena.protocols.alpaca_eval`) a model that games length is overrated"
+)
 
 
 def leaderboard(standings: Mapping[str, Standing]) -> list[Row]:
@@ -46,44 +53,64 @@ def leaderboard(standings: Mapping[str, Standing]) -> list[Row]:
     return rows
 
 
-def alpaca_eval(votes: Votes, baseline: str) -> list[Row]:
-    """Return AlpacaEval's rows: win rate against the baseline in percent, its error, counts.
+def alpaca_eval(votes: Votes, baseline: str) -> tuple[list[Row], list[str]]:
+    """Return AlpacaEval's rows, in percent, and what is to be said of them.
 
-    The win rate is the mean over prompts of the share of points of a player's votes there. The
-    error is 100 sd / sqrt(n) over prompts. Players who never met the baseline have no row. Raises
-    `ConfigError` where the baseline is no player.
+    A preference is a prompt's: the share of points of a player's votes there against the baseline.
+    Where lengths are known there is the win rate at equal lengths as well, with its 95 % interval.
+    Players who never met the baseline have no row. Raises `ConfigError` where the baseline is no
+    player.
     """
     at = _code(votes.players, baseline)
-    rows = []
-    clusters = np.arange(len(votes)) if votes.cluster is None else votes.cluster
+    rows, said = [], []
     lengths = _lengths(votes)
     for code, player in enumerate(votes.players):
         first = (votes.first == code) & (votes.second == at)
         met = first | ((votes.second == code) & (votes.first == at))
         if code == at or not met.any():
             continue
-        points = np.where(first, votes.points, 1 - votes.points)[met]
-        _, ids = np.unique(clusters[met], return_inverse=True)
-        weight = votes.weights[met]
-        y = np.bincount(ids, weights=points * weight) / np.bincount(ids, weights=weight)
-        wins, draws = int((y > 0.5).sum()), int((y == 0.5).sum())
-        rows.append(
-            {
-                "": player,
-                "win_rate": 100 * float(y.mean()),
-                "standard_error": 100 * float(y.std(ddof=1)) / len(y) ** 0.5
-                if len(y) > 1
-                else None,
-                "n_wins": wins,
-                "n_wins_base": len(y) - wins - draws,
-                "n_draws": draws,
-                "n_total": len(y),
-                "discrete_win_rate": 100 * (wins + draws / 2) / len(y),
-                "mode": "community",
-                "avg_length": lengths.get(code),
-            }
-        )
-    return sorted(rows, key=lambda row: -row["win_rate"])
+        by_prompt = partial(_by_prompt, votes.where(met))
+        preference = by_prompt(np.where(first, votes.points, 1 - votes.points)[met])
+        found = win_rate(preference)
+        row: Row = {
+            "": player,
+            "win_rate": found.win_rate.value,
+            "standard_error": found.standard_error if len(preference) > 1 else None,
+            "n_wins": found.n_wins,
+            "n_wins_base": found.n_wins_base,
+            "n_draws": found.n_draws,
+            "n_total": len(preference),
+            "discrete_win_rate": found.discrete_win_rate,
+            "mode": "community",
+            "avg_length": lengths.get(code),
+            **dict.fromkeys(("length_controlled_winrate", "lc_low", "lc_high")),
+        }
+        if lengths:
+            size = votes.measures[met][:, votes.measure_names.index("length")]  # type: ignore[index]
+            delta = by_prompt(
+                np.where(first[met], size[:, 1] - size[:, 0], size[:, 0] - size[:, 1])
+            )
+            try:
+                equal = length_controlled(preference, delta)
+            except DataError as error:
+                said.append(f"{player} has no length_controlled_winrate: {error}")
+            else:
+                share = equal.win_rate
+                row |= {"length_controlled_winrate": share.value}
+                row |= {"lc_low": share.low, "lc_high": share.high}
+                said += [f"{player}: {equal.warning}"] if equal.warning else []
+        rows.append(row)
+    if any(row["length_controlled_winrate"] is not None for row in rows):
+        said.append(UNREGULARISED)
+    return sorted(rows, key=lambda row: -row["win_rate"]), said
+
+
+def _by_prompt(votes: Votes, values: Array) -> Array:
+    """The mean of the votes' values on each prompt, by their weights."""
+    clusters = np.arange(len(votes)) if votes.cluster is None else votes.cluster
+    _, ids = np.unique(clusters, return_inverse=True)
+    total = np.bincount(ids, weights=votes.weights)
+    return np.asarray(np.bincount(ids, weights=values * votes.weights) / total)
 
 
 def arena_hard(votes: Votes, ratings: Ratings, baseline: str) -> list[Row]:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, ndtri
 
 from assay.arena.bradley_terry import Fit
-from assay.arena.intervals import Covariance, difference
+from assay.arena.intervals import NONE, Covariance, difference, rough
 from assay.arena.votes import Votes
 from assay.errors import ConfigError, DataError
 from assay.stats import Estimate
@@ -23,6 +23,7 @@ from assay.stats.intervals import Array
 
 __all__ = [
     "Decision",
+    "Open",
     "Proposal",
     "Sequential",
     "anytime",
@@ -99,20 +100,22 @@ def more_votes(
     one: int,
     other: int,
     *,
+    confidence: float = 0.95,
     power: float = 0.8,
 ) -> float:
-    """Return how many more votes, drawn as before, would tell two players apart at 95 %.
+    """Return how many more votes, drawn as before, would tell two players apart.
 
-    If the gap is what it looks like: the variance of the difference falls as 1 / n, so n grows by
+    confidence: of the interval of their difference, which then leaves 0 out with this power. If the
+    gap is what it looks like: the variance of the difference falls as 1 / n, so n grows by
     ((z + z_power) error / gap)^2. 0 where there are enough already, infinite for equal strengths.
     """
     at = [one, other]
     v = spread.matrix[np.ix_(at, at)]
     variance = float(v[0, 0] + v[1, 1] - 2 * v[0, 1])
     gap = float(fit.strength[one] - fit.strength[other])
-    if gap == 0:
+    if abs(gap) <= NONE:
         return math.inf
-    z = float(ndtri(0.975) + ndtri(power))
+    z = float(ndtri((1 + confidence) / 2) + ndtri(power))
     return max(0.0, float(votes.weights.sum()) * (z * z * variance / (gap * gap) - 1))
 
 
@@ -173,6 +176,19 @@ def spent(error: float, look: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Open:
+    """Two players who are not told apart yet."""
+
+    first: str
+    second: str
+    gap: Estimate
+    """First less second, in natural log-odds, with its interval at the decision's level."""
+    more: float
+    """Votes, drawn as before, that would tell them apart four times in five if the gap is what it
+    looks like; infinite for none (`more_votes`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """Whether collecting may stop, and at what error."""
 
@@ -182,13 +198,15 @@ class Decision:
     look: int
     level: float
     """Confidence of each difference's interval at this look."""
-    open: tuple[tuple[str, str, Estimate], ...]
-    """Pairs that are not told apart yet, with their difference at that level."""
+    open: tuple[Open, ...]
+    rough: str
+    """Why the intervals are rough; "" where they are not."""
 
 
 def decide(
     fit: Fit,
     spread: Covariance,
+    votes: Votes,
     *,
     goal: Literal["order", "best"] = "order",
     look: int = 1,
@@ -208,11 +226,20 @@ def decide(
     level = 1 - spent(error, look) / max(len(pairs), 1)
     unsettled = []
     for i, j in pairs:
-        found = difference(fit, spread, int(i), int(j), level)
-        apart = found.low > 0 or found.high < 0
-        if not apart and not (found.low > -same and found.high < same):
-            unsettled.append((fit.players[i], fit.players[j], found))
-    return Decision(stop=not unsettled, error=error, look=look, level=level, open=tuple(unsettled))
+        gap = difference(fit, spread, int(i), int(j), level)
+        apart = gap.low > 0 or gap.high < 0
+        if not apart and not (gap.low > -same and gap.high < same):
+            more = more_votes(fit, spread, votes, int(i), int(j), confidence=level)
+            one, other = fit.players[i], fit.players[j]
+            unsettled.append(Open(first=one, second=other, gap=gap, more=more))
+    return Decision(
+        stop=not unsettled,
+        error=error,
+        look=look,
+        level=level,
+        open=tuple(unsettled),
+        rough=rough(fit, spread),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -34,6 +34,7 @@ from assay.stats import Estimate
 from assay.stats.intervals import Array, percentiles, student_quantile, widened
 
 __all__ = [
+    "NONE",
     "Bootstrap",
     "Covariance",
     "Kind",
@@ -42,6 +43,7 @@ __all__ = [
     "difference",
     "estimates",
     "rank_intervals",
+    "rough",
     "simulated",
 ]
 
@@ -49,7 +51,7 @@ Kind = Literal["cluster", "sandwich", "model"]
 LAG_SHARE: Final = 0.06
 """Clusters of up to so many votes per player are summed pair by pair, larger ones by a matrix."""
 NONE: Final = 1e-9
-"""Half an interval, in log-odds, that is rounding alone."""
+"""Log-odds, of half an interval or of a difference, that are rounding alone."""
 BLOCK: Final = 2**18
 """Votes of small clusters that are summed at once."""
 CELLS: Final = 4_000_000
@@ -239,6 +241,17 @@ def estimates(fit: Fit, spread: Covariance, confidence: float = 0.95) -> list[Es
         Estimate(value=float(x), low=float(x - h), high=float(x + h), n=spread.n)
         for x, h in zip(fit.parameters[: k + c], half[: k + c], strict=True)
     ]
+
+
+def rough(fit: Fit, spread: Covariance) -> str:
+    """Say why intervals and ranks are rough; "" where they are not.
+
+    No more clusters than players leave directions in which no cluster's sum of slopes points: there
+    the covariance says 0.
+    """
+    if spread.kind != "cluster" or spread.n > len(fit.players):
+        return ""
+    return f"rough, for {spread.n} clusters are few for {len(fit.players)} players"
 
 
 def difference(

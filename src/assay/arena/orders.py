@@ -59,6 +59,8 @@ class Orders:
     """The best of each."""
     lost: Estimate
     """Log-odds, by the second table, of its best less the first table's best."""
+    rough: str = ""
+    """Why what is called sure is so roughly; "" where it is not."""
 
     @property
     def open(self) -> int:
@@ -128,6 +130,7 @@ def compared(one: Ratings, other: Ratings, *, seed: int = 0) -> Orders:
         reversals=tuple(reversals),
         best=(common[top], common[top2]),
         lost=_estimate(d2, low2, high2, top2, top, other.spread.n),
+        rough=one.rough or other.rough,
     )
 
 
@@ -172,6 +175,8 @@ def verdict(orders: Orders, judge: str, by: str) -> str:
         f" {orders.pairs} pairs {orders.alike} are surely alike, {len(orders.reversals)} surely"
         f" reversed, {orders.open} open."
     )
+    if orders.rough:
+        said += f" These intervals are {orders.rough}."
     if not orders.reversals:
         return f"{said} Its order is not shown to be wrong."
     steps = steps_of(orders.players)

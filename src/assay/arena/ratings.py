@@ -17,6 +17,7 @@ from assay.arena.intervals import (
     difference,
     estimates,
     rank_intervals,
+    rough,
 )
 from assay.arena.ties import Model
 from assay.arena.votes import Votes, summary
@@ -60,6 +61,11 @@ class Ratings:
     summary: str
     """What the votes are, and what was left out."""
 
+    @property
+    def rough(self) -> str:
+        """Why ranks and intervals are rough; "" where they are not (`intervals.rough`)."""
+        return rough(self.fit, self.spread)
+
     def difference(self, one: str, other: str) -> Estimate:
         """Return one rating less another, in natural log-odds, with the interval of their
         difference.
@@ -84,6 +90,7 @@ class Ratings:
             "model": fit.model,
             "intervals": self.spread.kind,
             "clusters": self.spread.n,
+            "rough": self.rough,
             "regularised": fit.regularised,
             "ridge": fit.ridge,
             "tie": None if np.isnan(fit.tie) else fit.tie,
@@ -156,13 +163,10 @@ def rate(
 
 def _said(votes: Votes, made: Fit, spread: Covariance) -> str:
     """The votes in words, and whether their clusters are few."""
-    said = summary(votes)
-    if spread.kind == "cluster" and spread.n <= len(made.players):
-        said += (
-            f"; {spread.n} clusters are few for {len(made.players)} players: ranks and intervals"
-            " are rough, collect votes on more"
-        )
-    return said
+    few = rough(made, spread)
+    return summary(votes) + (
+        f"; ranks and intervals are {few}: collect votes on more" if few else ""
+    )
 
 
 def _shares(votes: Votes) -> tuple[Array, NDArray[Any]]:

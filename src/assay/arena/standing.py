@@ -230,7 +230,10 @@ def _of_ratings(of: Standing, ratings: Ratings) -> list[str]:
         said.append(f"The intervals rest on {ratings.spread.n} {unit} only.")
     told, pairs = of.separable
     if pairs and not ratings.fit.regularised:
-        said.append(f"{told} of {pairs} pairs of players are told apart by their 95 % intervals.")
+        few = f", which are {ratings.rough}" if ratings.rough else ""
+        said.append(
+            f"{told} of {pairs} pairs of players are told apart by their 95 % intervals{few}."
+        )
     return said
 
 

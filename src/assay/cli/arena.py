@@ -1,6 +1,7 @@
 """`assay arena run|rate|next|compare`: who is better, by whose word, and whether to believe it."""
 
 import dataclasses
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -16,6 +17,30 @@ __all__ = ["COMMANDS"]
 Votes = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="VOTES")]
 """Votes: a file (plain, AlpacaEval, Arena-Hard, MT-Bench, LMArena, JudgeArena), or an arena's
 folder."""
+
+
+Layout = Annotated[
+    str, tyro.conf.arg(help="Layout of the rows, where their columns do not say it.")
+]
+Columns = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        metavar="PART=COLUMN ...",
+        help="Columns of a plain table (first, second, outcome, cluster, judge, weight): first=x.",
+    ),
+]
+People = Annotated[
+    Path | None,
+    tyro.conf.arg(help="Votes of people on the same players, to hold the others against."),
+]
+Baseline = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help="Player for the rows of AlpacaEval and Arena-Hard (alpaca_eval.csv, arena_hard.csv)."
+    ),
+]
+Style = Annotated[bool, tyro.conf.arg(help="Control for length, headers, lists and bold.")]
+Out = Annotated[Path | None, tyro.conf.arg(help="Folder of the run, for the page and the tables.")]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,8 +68,7 @@ class ArenaRun(Compute):
     ] = ()
     gold: str | None = None
     """Judge or scorer of true quality, against which the others are held."""
-    people: Path | None = None
-    """Votes of people on the same players, to hold the judges against."""
+    people: People = None
     out: Path
     """Folder of the run, for votes.jsonl, arena.json, leaderboard.csv, report.html and run.json."""
     budget: int = 1000
@@ -53,10 +77,8 @@ class ArenaRun(Compute):
     """What is asked next: what tells most by the first judge's votes, or every pair equally."""
     until: Literal["budget", "order", "best"] = "budget"
     """What ends it before the budget: the order, or the best, being known (5 % error in all)."""
-    baseline: str | None = None
-    """Player for the rows of AlpacaEval and Arena-Hard (alpaca_eval.csv, arena_hard.csv)."""
-    style: bool = False
-    """Control for length, headers, lists and bold."""
+    baseline: Baseline = None
+    style: Style = False
     checkpoints: int = 8
     """Most checkpoints of an RL run."""
     max_tokens: int = 512
@@ -99,10 +121,8 @@ class ArenaRate:
     """
 
     source: Votes
-    layout: str = ""
-    """Layout of the rows, where their columns do not say it."""
-    columns: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART=COLUMN ...")] = ()
-    """Columns of a plain table: first, second, outcome, cluster, judge, weight, as first=x."""
+    layout: Layout = ""
+    columns: Columns = ()
     covariates: tuple[str, ...] = ()
     """Further columns of a plain table, first less second, to control for."""
     by_judge: bool = False
@@ -113,20 +133,16 @@ class ArenaRate:
     """What a tie is: half a win of each, or an outcome of its own."""
     intervals: Literal["cluster", "sandwich", "model"] = "cluster"
     """What is taken to be independent: clusters, votes, or votes and the model."""
-    style: bool = False
-    """Control for length, headers, lists and bold."""
+    style: Style = False
     ridge: float = 0.0
     """Penalty on the covariates' coefficients; with it they have no intervals."""
     regularised: float = 0.0
     """Lambda of prior wins, with which who only wins has a number, but nobody an interval."""
     anchor: str | None = None
     """Player whose rating is fixed, NAME or NAME=RATING."""
-    baseline: str | None = None
-    """Player for the rows of AlpacaEval and Arena-Hard."""
-    people: Path | None = None
-    """Votes of people on the same players, to hold these against."""
-    out: Path | None = None
-    """Folder of the run, for the page and the tables."""
+    baseline: Baseline = None
+    people: People = None
+    out: Out = None
     seed: int = 0
     """Seed of the rank intervals."""
     overwrite: Overwrite = False
@@ -157,10 +173,8 @@ class ArenaNext:
     """How often one has looked, this time included; looks share the error."""
     error: float = 0.05
     """Chance, over all looks, of calling some difference with the wrong sign."""
-    layout: str = ""
-    """Layout of the rows, where their columns do not say it."""
-    columns: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART=COLUMN ...")] = ()
-    """Columns of a plain table: first, second, outcome, cluster, judge, weight, as first=x."""
+    layout: Layout = ""
+    columns: Columns = ()
 
     def __call__(self) -> None:
         """Choose and print."""
@@ -184,8 +198,7 @@ class ArenaCompare:
     """The other one."""
     judge: str | None = None
     """Whose votes, where there are several judges'."""
-    out: Path | None = None
-    """Folder of the run, for the page and the tables."""
+    out: Out = None
     seed: int = 0
     """Seed of the intervals."""
     overwrite: Overwrite = False
@@ -203,13 +216,9 @@ class ArenaCompare:
 
 
 def _columns(words: tuple[str, ...]) -> dict[str, str] | None:
-    from assay.errors import ConfigError
+    from assay.data.paths import named
 
-    pairs = [one.partition("=") for word in words for one in word.split(",")]
-    for part, equals, column in pairs:
-        if not (part and equals and column):
-            raise ConfigError(f"{part + equals + column!r} is no PART=COLUMN; write first=model_a")
-    return {part: column for part, _, column in pairs} or None
+    return dict(chain.from_iterable(map(named, words))) or None
 
 
 COMMANDS: Final[dict[str, Any]] = {

@@ -124,15 +124,8 @@ class Columns:
 
     @classmethod
     def of(cls, text: str, name: str = UNNAMED) -> Self:
-        """Read `prompt=question,chosen=answer_a`. A comma or an equals sign in a name is written
-        with a backslash."""
-        parts = []
-        for piece in paths.split(text, ","):
-            part, *path = paths.split(piece, "=")
-            if not path or not path[0]:
-                raise ConfigError(f"{piece!r} is no PART=COLUMN, e.g. prompt=question")
-            parts.append((part.strip(), "=".join(path).strip()))
-        return cls(parts=tuple(parts), name=name)
+        """Read `prompt=question,chosen=answer_a` (`paths.named`)."""
+        return cls(parts=tuple(paths.named(text)), name=name)
 
     @cached_property
     def columns(self) -> frozenset[str]:

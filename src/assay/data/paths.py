@@ -8,8 +8,20 @@ from functools import cache
 from typing import Any, Final
 
 from assay.data import fields
+from assay.errors import ConfigError
 
-__all__ = ["ABSENT", "constant", "first", "found", "keys", "put", "split", "starred", "without"]
+__all__ = [
+    "ABSENT",
+    "constant",
+    "first",
+    "found",
+    "keys",
+    "named",
+    "put",
+    "split",
+    "starred",
+    "without",
+]
 
 ABSENT: Final = object()
 """What is found where a path breaks off."""
@@ -116,6 +128,17 @@ def put(row: Mapping[str, Any], keys: Sequence[str], value: Any) -> dict[str, An
         **row,
         key: put(inner if isinstance(inner, dict) else {}, more, value) if more else value,
     }
+
+
+def named(text: str) -> list[tuple[str, str]]:
+    """Read `PART=COLUMN,PART=COLUMN`. A comma or an equals sign in a name has a backslash."""
+    parts = []
+    for piece in split(text, ","):
+        part, *path = split(piece, "=")
+        if not (part.strip() and path and path[0].strip()):
+            raise ConfigError(f"{piece!r} is no PART=COLUMN, e.g. prompt=question or first=model_a")
+        parts.append((part.strip(), "=".join(path).strip()))
+    return parts
 
 
 def split(text: str, at: str) -> list[str]:

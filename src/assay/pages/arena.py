@@ -117,7 +117,12 @@ def _figure(arena: Shown) -> Figure | None:
     label = "step of the checkpoint" if steps else f"place by {arena.by}"
     panel = Panel(series=series, x_label=label, y_label="rating", whole=True, names="legend")
     plot = Plot(title="Ratings by judge", panels=[panel])
-    text = f"Ratings with 95 % intervals; {order.scale}. Each judge has a scale of its own."
+    rough = "".join(
+        f" Those by {name} are {table.rough}."
+        for name, table in tables.items()
+        if table is not None and table.rough
+    )
+    text = f"Ratings with 95 % intervals; {order.scale}. Each judge has a scale of its own.{rough}"
     return Figure(paint.draw(plot), text)
 
 
@@ -186,8 +191,9 @@ def _table(each: Standing) -> list[Block]:
                 cells.append(f"[{rating.low:.0f}, {rating.high:.0f}]" if known else "–")
             row = [line.player, line.rank, ends, *cells, f"{line.share:.2f}"]
             body.append([*row, f"{line.votes:,.0f}"])
-        caption = f"{each.ratings.scale}; share of points, ties half"
-        blocks += [Table(head, body, caption), Paragraph(TOLD)]
+        caption = f"{each.ratings.scale}; 95 % intervals; share of points, ties half"
+        rough = f" These intervals are {each.ratings.rough}." if each.ratings.rough else ""
+        blocks += [Table(head, body, caption), Paragraph(TOLD + rough)]
         if each.ratings.coefficients:
             caption = "Log-odds per standard deviation of each covariate, at equal strengths"
             blocks.append(Estimates(dict(each.ratings.coefficients), caption))

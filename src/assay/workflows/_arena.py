@@ -1,6 +1,7 @@
 """What an arena comes to: tables, orders held against each other, and what to vote on next."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -122,14 +123,15 @@ class Arena:
     def _boards(self, run: Run, baseline: str) -> list[str]:
         """Write the rows of AlpacaEval and Arena-Hard by the first judge; say what there is not."""
         first = next(iter(self.standings.values()))
+        rows, said = alpaca_eval(first.votes, baseline)
+        run.save("alpaca_eval.csv", as_csv(rows))
         try:
-            run.save("alpaca_eval.csv", as_csv(alpaca_eval(first.votes, baseline)))
             if first.ratings is None:
                 raise ConfigError(f"it needs one table, and {first.refused}")
             run.save("arena_hard.csv", as_csv(arena_hard(first.votes, first.ratings, baseline)))
         except ConfigError as error:
-            return [f"no arena_hard.csv: {error}"]
-        return []
+            said.append(f"no arena_hard.csv: {error}")
+        return said
 
     def __str__(self) -> str:
         """A table per judge, what speaks for and against it, and whose order is wrong."""
@@ -201,7 +203,11 @@ class Next:
             found["stop"] = self.decision.stop
             found["error"] = self.decision.error
             found["level"] = self.decision.level
-            found["open"] = [[a, b, gap.to_json()] for a, b, gap in self.decision.open]
+            found["rough"] = self.decision.rough
+            found["open"] = [
+                [x.first, x.second, x.gap.to_json(), x.more if math.isfinite(x.more) else None]
+                for x in self.decision.open
+            ]
         return found
 
     def __str__(self) -> str:
@@ -209,9 +215,14 @@ class Next:
         lines = [f"{x.first} against {x.second} (gain {x.gain:.2g})" for x in self.proposals]
         if self.decision is None:
             return "\n".join([*lines, f"nothing is decided: {self.why}"])
+        rough = f"; intervals are {self.decision.rough}" if self.decision.rough else ""
         if self.decision.stop:
-            return "\n".join([f"stop: enough is known, at an error of {self.decision.error:.0%}"])
-        rest = [f"{a} and {b} ({beside(gap, 2)})" for a, b, gap in self.decision.open[:OPEN]]
-        more = f" and {len(self.decision.open) - OPEN} more" * (len(self.decision.open) > OPEN)
-        level = f"at {100 * self.decision.level:.6g} %"
-        return "\n".join([*lines, f"go on: not told apart yet, {level}: {', '.join(rest)}{more}"])
+            return f"stop: enough is known, at an error of {self.decision.error:.0%}{rough}"
+        lines.append(f"go on: not told apart yet, at {100 * self.decision.level:.6g} %{rough}:")
+        for x in self.decision.open[:OPEN]:
+            more = float(f"{x.more:.2g}")
+            votes = f"some {more:,.0f} more votes" if math.isfinite(more) else "no telling when"
+            lines.append(f"  {x.first} and {x.second} ({beside(x.gap, 2)}): {votes}")
+        if rest := self.decision.open[OPEN:]:
+            lines.append(f"  and {len(rest)} more pairs")
+        return "\n".join(lines)

@@ -79,17 +79,18 @@ class Meetings:
     def _enough(self, first: str, goal: Literal["order", "best"]) -> bool:
         """Whether the first judge's table is known well enough; every call is a look."""
         try:
-            found = rate(self.votes(first))
+            found = rate(votes := self.votes(first))
         except DataError:
             return False
         if len(found.fit.players) < len(self.pools.players):
             return False
         self.looks += 1
-        decision = decide(found.fit, found.spread, goal=goal, look=self.looks)
+        decision = decide(found.fit, found.spread, votes, goal=goal, look=self.looks)
         if decision.stop:
             self.stopped = (
                 f"the {goal} by {first} was known after {len(self.met):,} meetings, at an error of"
                 f" {decision.error:.0%} over all {self.looks} looks"
+                f"{f'; intervals are {decision.rough}' if decision.rough else ''}"
             )
         return decision.stop
 

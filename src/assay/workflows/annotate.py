@@ -29,6 +29,7 @@ from assay.specs.compute import Weights
 from assay.specs.generators import splitter
 from assay.types import Record
 from assay.workflows._data import Data, aside_in, read
+from assay.workflows.annotate_gate import gate_tasks
 
 __all__ = ["Annotation", "Choose", "annotate", "invite", "open_store", "records_of", "store_at"]
 
@@ -108,9 +109,8 @@ def annotate(
     in as `gold_share` (a tenth) of what is given. per_item: labels by different people. choose:
     what is labelled next (`annotate.choosing`); scorers: whose scores that needs. rollouts: step
     labels by rollouts, beside the steps with show_evidence. judge: a judge's word, for which `gate`
-    blind labels are collected. annotators: how many to invite besides the admin.
-
-    Raises `ConfigError` where there is no pool and no project, or one with other settings.
+    blind labels are collected. annotators: how many to invite besides the admin. Raises
+    `ConfigError` where there is no pool and no project, or one with other settings.
     """
     place = _place(pool, out, store)
     there = _is_there(place)
@@ -129,25 +129,19 @@ def annotate(
     )
     tasks, notes = list[Task](), list[str]()
     if pool is not None:
-        aside = aside_in(set_aside, place.parent if isinstance(place, Path) else None)
-        records = records_of(pool, format, aside)[:limit]
         compute: Any = {"device": device, "dtype": dtype, "weights": weights}
         compute["micro_tokens"] = micro_tokens
+        records = records_of(pool, format, _aside(set_aside, place))[:limit]
         asked = _questions(questions, rubric)
+        how: Any = {"kind": kind, "questions": asked, "mode": mode, "reference": show_reference}
         cut = None if split is None else splitter(split)
-        how: Any = {"kind": kind, "questions": asked, "mode": mode, "split": cut, "seed": seed}
-        make: Any = partial(imports.tasks_of, reference=show_reference, **how)
+        make: Any = partial(imports.tasks_of, split=cut, seed=seed, **how)
         if not judge:
-            beside = imports.by_texts([*records, *records_of(rollouts)])
-            make = partial(make, rollouts=beside)
-            if there and scorers:
-                records = _unknown(records, make, place)
-            scored = zip(records, _scores(records, scorers, compute), strict=True)
-            tasks = [task for record, scores in scored for task in make(record, scores=scores)]
+            make = partial(make, rollouts=imports.by_texts([*records, *records_of(rollouts)]))
+            new = _unknown(records, make, place) if there and scorers else records
+            tasks = _scored(new, make, scorers, compute)
         elif not there:
             # Once: the judge's verdicts choose the items, and may have been paid for.
-            from assay.workflows.annotate_gate import gate_tasks
-
             tasks = gate_tasks(records, judge, gate, questions=asked, seed=seed, **compute)
         right = chain.from_iterable(make(record, gold=True) for record in records_of(gold))
         tasks, notes = _distinct([*right, *tasks])
@@ -156,12 +150,27 @@ def annotate(
     where = place.parent if isinstance(place, Path) and store is None else opened.where
     return Annotation(
         store=opened, where=str(where), tokens=_invited(opened, place, annotators),
-        tasks=len(opened.tasks()), added=added, notes=notes,
+        tasks=len(opened.known()), added=added, notes=notes,
     )  # fmt: skip
 
 
 def _title(pool: Data | None) -> str:
     return f"Labels for {Path(pool).name}" if isinstance(pool, (str, Path)) else "Labels"
+
+
+def _aside(set_aside: str | Path | bool | None, place: str | Path) -> Path | None:
+    return aside_in(set_aside, place.parent if isinstance(place, Path) else None)
+
+
+def _scored(
+    records: Sequence[Record],
+    make: Callable[..., list[Task]],
+    scorers: Scorers,
+    compute: Mapping[str, Any],
+) -> list[Task]:
+    """The tasks of records, with what each scorer says of their responses."""
+    rows = zip(records, _scores(records, scorers, compute), strict=True)
+    return [task for record, scores in rows for task in make(record, scores=scores)]
 
 
 def _unknown(
@@ -341,9 +350,7 @@ def records_of(
 
 
 def _scores(
-    records: Sequence[Record],
-    scorers: Sequence[str] | Mapping[str, Any],
-    compute: Mapping[str, Any],
+    records: Sequence[Record], scorers: Scorers, compute: Mapping[str, Any]
 ) -> list[Scores | None]:
     """What each scorer says of each record's responses."""
     if not scorers:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args
 from assay.annotate import exports, imports
 from assay.annotate.agreement import quality
 from assay.annotate.exports import Decide, Neutral
+from assay.annotate.gating import gate_rows
 from assay.annotate.records import Given
 from assay.annotate.store import Store
 from assay.annotate.tasks import StepMode, Task
@@ -63,12 +64,8 @@ def export_labels(
             rows, out_of = exports.decision_rows(tasks, given, soft=soft, gold=gold)
             left = "".join(f", left out: {n} {why}" for why, n in sorted(out_of.items()))
         else:
-            kept = tasks if gold else [task for task in tasks if task.gold is None]
-            ids = {task.id for task in kept}
-            of_kept = [one for one in given if one.task in ids]
-            rows = exports.gate_rows(kept, of_kept)
-            if to == "raw":
-                rows = exports.raw_rows(tasks, given)
+            asked = [task for task in tasks if gold or task.gold is None]
+            rows = exports.raw_rows(tasks, given) if to == "raw" else [*gate_rows(asked, given)]
         _check_rows(rows, path, to)
         write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         return f"{path}: {len(rows)} rows of {to}{left}{notes}"

@@ -299,7 +299,7 @@ def arena_next(
         return Next(proposals=tuple(asked), decision=None, why=str(why))
     return Next(
         proposals=tuple(next_pairs(made, spread, count)),
-        decision=decide(made, spread, goal=goal, look=look, error=error),
+        decision=decide(made, spread, votes, goal=goal, look=look, error=error),
         why="",
     )
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from assay.rl.policy import Policy
     from assay.rl.prime import ImplicitProcess
     from assay.rl.trajectories import Game
+    from assay.training.parallel import World
 
 __all__ = ["PRIME_RATE", "PolicyTraining", "rl"]
 
@@ -215,11 +216,8 @@ def rl(
         reading: Any = {"seed": how.seed, "limit": limit, "format": format, "aside": aside}
         found = _sides(prompts, held_out, **reading, tools=_tools(game))
         _check_gold(golds, found.held)
-        if isinstance(policy, str | Path):
-            layout = {"template": template, "join": join, "max_length": max_length}
-            # Several processes split a policy that is whole on the CPU.
-            at = world.device if world.size == 1 else "cpu"
-            policy = _policy(str(policy), layout, split, setting, lora, dtype, at, how)
+        layout = {"template": template, "join": join, "max_length": max_length}
+        policy = _policy(policy, layout, split, setting, lora, dtype, world, how)
         found = _laid_out(found, policy)
         learner = _prime(policy, prime, prime_learning_rate, lora, how) if prime else None
         asked: Any = {"held_out": found.held, "golds": golds, "prime": learner, "game": game}
@@ -427,23 +425,27 @@ def _records(given: Any) -> Any:
 
 
 def _policy(
-    name: str,
+    given: "str | Path | Policy",
     layout: Mapping[str, Any],
     split: str,
     setting: Sequence[str],
     lora: int,
     dtype: Literal["auto", "float32", "bfloat16"],
-    device: str,
+    world: "World",
     how: Settings,
 ) -> "Policy":
-    """Load a policy to train."""
+    """Load a policy to train, unless it is one."""
+    if not isinstance(given, str | Path):
+        return given
     from assay.models.layout import Layout
     from assay.models.policy import open_policy
     from assay.rl.policy import Policy
     from assay.specs.generators import splitter
 
     precision = "float32" if dtype == "auto" else dtype
-    model, tokenizer, _ = open_policy(name, dtype=precision, device=device, trains=True)
+    # Several processes split a policy that is whole on the CPU.
+    device = world.device if world.size == 1 else "cpu"
+    model, tokenizer, _ = open_policy(str(given), dtype=precision, device=device, trains=True)
     return Policy(
         model,
         tokenizer,
