@@ -228,8 +228,15 @@ def _gradients(
         try:
             figures = task.accumulate(passes, world, idle)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or len(parts) == len(own):
+            if not out_of_memory(error):
                 raise
+            if len(parts) == len(own):
+                raise BackendError(
+                    f"out of memory with one record at a time ({max(e.length for e in own)} tokens"
+                    " in the longest): fewer --micro-tokens do not help; give"
+                    " --gradient-checkpointing, --lora RANK, a smaller --max-length or more"
+                    " processes, and ask `assay plan train` what takes how much"
+                ) from error
             task.budget.halve(max(part.computed for part in parts))
             if world.size > 1:
                 # The others are within a pass, which this process can no longer take part in.
