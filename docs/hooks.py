@@ -1,11 +1,13 @@
-"""What the site has besides its pages: the changes, Markdown beside every page,
-`llms.txt`, and nothing from outside.
+"""What the site has besides its pages: the changes, the examples as notebooks, Markdown beside
+every page, `llms.txt`, and nothing from outside.
 
 MkDocs calls these functions by their names.
 """
 
+import json
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+from tests.docs.render import notebook_of  # noqa: E402
+
 KEPT = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 """Page -> the file at the repository's root that it shows."""
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
@@ -24,8 +29,12 @@ pages: dict[str, tuple[str, str]] = {}
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages that stand at the repository's root."""
+    """Add the pages that stand at the repository's root, and the examples as notebooks."""
     pages.clear()
+    for shown in sorted((ROOT / "docs" / "examples").glob("*.md")):
+        source = (ROOT / "examples" / f"{shown.stem}.py").read_text()
+        made = json.dumps(notebook_of(shown.stem, source, shown.read_text()), indent=1)
+        files.append(File.generated(config, f"examples/{shown.stem}.ipynb", content=made + "\n"))
     for name, source in KEPT.items():
         text = (ROOT / source).read_text()
         files.append(File.generated(config, name, content=text + NEXT))
@@ -56,6 +65,9 @@ def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
     parts = re.split(r"(```.*?```)", markdown, flags=re.DOTALL)
     parts[::2] = [LINK.sub(led, part) for part in parts[::2]]
     led_by = "".join(parts)
+    if where.startswith("examples/"):
+        link = f'<a href="{page.file.name}.ipynb" download>notebook</a>'
+        led_by = led_by.replace("offers it as a notebook", f"offers it as a {link}")
     pages[where] = (page.title or "", led_by)
     return led_by
 

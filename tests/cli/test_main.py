@@ -1,11 +1,15 @@
 """The front door: fast help, one-line errors, exit codes."""
 
+import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import tyro
 
 from assay import cli
+from assay.cli.examples import EXAMPLES
 from assay.errors import DataError
 
 
@@ -35,6 +39,32 @@ def test_every_commands_help_needs_no_torch() -> None:
     command = [sys.executable, "-c", HELP_OF_ALL]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_shows_an_example_that_it_takes(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([name, "--help"])
+    line = f"assay {name} {EXAMPLES[name]}".strip()
+    assert f"Example: {line} " in " ".join(capsys.readouterr().out.split())
+    # Read to the end, and not done.
+    taken: list[object] = []
+    real = tyro.cli
+
+    def read(*args: Any, **given: Any) -> Any:
+        taken.append(real(*args, **given))
+        return lambda: None
+
+    monkeypatch.setattr(tyro, "cli", read)
+    monkeypatch.setattr(
+        tyro.extras,
+        "subcommand_cli_from_dict",
+        lambda *args, **given: pytest.fail("the example has no word of the command"),
+    )
+    cli.main(shlex.split(line)[1:])
+    assert len(taken) == 1
 
 
 def test_an_unknown_command_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:

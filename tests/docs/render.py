@@ -1,14 +1,14 @@
-"""Run the examples and write each as a page with its output, and as a notebook.
+"""Run the examples and write each as a page with its output.
 
     python -m tests.docs.render                     # all of them, in full size: many minutes
     python -m tests.docs.render first_reward_model  # one
 
 `# %%` starts a cell and `# %% [markdown]` a cell of text; each code cell stands before what it
-printed. An example without cells is one. Pages go to docs/examples, notebooks to build/notebooks.
+printed. An example without cells is one. Pages go to docs/examples; the site offers each as a
+notebook with the same output (`notebook_of`, by docs/hooks.py).
 """
 
 import ast
-import json
 import os
 import re
 import subprocess
@@ -22,7 +22,6 @@ from typing import Any, Final
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 EXAMPLES: Final = REPOSITORY / "examples"
 PAGES: Final = REPOSITORY / "docs" / "examples"
-NOTEBOOKS: Final = REPOSITORY / "build" / "notebooks"
 MARK: Final = "\x1e"
 """Printed by a run between two cells."""
 NEXT: Final = "Next: [is my reward model good?](../how-to/is-it-good.md)"
@@ -104,12 +103,30 @@ def page(name: str, parts: Sequence[Cell]) -> str:
         if part.kind == "markdown":
             blocks.append(indented_as_code(part.text))
             if number == 0:
-                blocks.append(f"The file is {link}; what it printed stands below its code.")
+                said = f"The file is {link}; what it printed stands below its code."
+                blocks.append(f"{said} The site offers it as a notebook, output included.")
             continue
         blocks.append(f"```python\n{part.text}\n```")
         if part.output.strip():
             blocks.append(f"```text\n{part.output}\n```")
     return "\n\n".join([*blocks, NEXT]) + "\n"
+
+
+def notebook_of(name: str, source: str, shown: str) -> dict[str, Any]:
+    """Write an example as a notebook, with the output that its page shows.
+
+    Raises `ValueError` where the page was made from other code.
+    """
+    parts, place = [], 0
+    for part in cells(source):
+        output = ""
+        if part.kind == "code":
+            code = f"```python\n{part.text}\n```\n"
+            place = shown.index(code, place) + len(code)
+            if printed := re.match(r"\n```text\n(.*?)\n```\n", shown[place:], re.DOTALL):
+                output = printed[1]
+        parts.append(Cell(part.kind, part.text, output))
+    return notebook(name, parts)
 
 
 def notebook(name: str, parts: Sequence[Cell]) -> dict[str, Any]:
@@ -148,15 +165,12 @@ def _notebook_cell(number: int, part: Cell) -> dict[str, Any]:
 def main(names: Sequence[str]) -> None:
     """Render the examples of these names, or all."""
     PAGES.mkdir(parents=True, exist_ok=True)
-    NOTEBOOKS.mkdir(parents=True, exist_ok=True)
     for example in sorted(EXAMPLES.glob("*.py")):
         if names and example.stem not in names:
             continue
         with tempfile.TemporaryDirectory() as folder:
             parts = run(example, cells(example.read_text()), (), Path(folder))
         (PAGES / f"{example.stem}.md").write_text(page(example.stem, parts))
-        made = json.dumps(notebook(example.stem, parts), indent=1) + "\n"
-        (NOTEBOOKS / f"{example.stem}.ipynb").write_text(made)
         print(f"wrote docs/examples/{example.stem}.md", flush=True)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import DOCS, START, Fault, follow, how_tos, missing, steps
-from tests.docs.render import cells, notebook, page, run
+from tests.docs.render import cells, notebook, notebook_of, page, run
 
 RENDERED = sorted((DOCS / "examples").glob("*.md"))
 PAGES = [START, *how_tos(), *RENDERED]
@@ -144,6 +144,9 @@ def test_an_example_becomes_a_page_and_a_notebook_with_what_each_cell_printed(
     made = notebook("it", found)
     assert [cell["cell_type"] for cell in made["cells"]] == ["markdown", "markdown", "code", "code"]
     assert made["cells"][3]["outputs"][0]["text"] == ["3"]
+    assert notebook_of("it", EXAMPLE, text) == made
+    with pytest.raises(ValueError, match="substring"):
+        notebook_of("it", EXAMPLE, text.replace("x + 1", "x + 2"))
 
 
 @pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)

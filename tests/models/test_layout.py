@@ -273,6 +273,7 @@ def test_turns_are_read_where_the_answer_is_predicted() -> None:
         encode(tok, layout, Response.of("x"))
 
 
+@pytest.mark.filterwarnings("ignore:a text that was laid out elsewhere")
 def test_what_others_laid_out_is_read_as_it_is() -> None:
     tok = tiny.bpe(extra=("<tag>",))
     start, tag = tok.bos_token_id, tok.convert_tokens_to_ids("<tag>")
@@ -304,6 +305,38 @@ def test_what_others_laid_out_is_read_as_it_is() -> None:
     response = Response(steps=("",), rendered=text)
     with pytest.raises(DataError, match="send prompt and steps"):
         encode(pairs, Layout(template="turns"), response, PAIR)
+
+
+@pytest.mark.parametrize(
+    ("layout", "good", "bad"),
+    [
+        (Layout(), "q\na<|im_end|>", ["q\na", "q\na<|im_end|>\n"]),
+        (
+            Layout(template="chat"),
+            "<|im_start|>assistant\na<|im_end|>\n",
+            ["<|im_start|>assistant\na<|im_end|>", "<|im_start|>assistant\na"],
+        ),
+        # What is never read need not be there.
+        (Layout(unread="<|im_end|>"), "q\na", []),
+        (Layout(final="!"), "q\na!", ["q\na", "q\na!<|im_end|>"]),
+        (Layout(close=False), "q\na", []),
+    ],
+)
+def test_a_text_laid_out_elsewhere_without_what_ends_responses_is_said(
+    layout: Layout, good: str, bad: list[str]
+) -> None:
+    tok = tiny.bpe()
+    for given in (good, *bad):
+        encoder = Encoder(tok, layout, PREFERENCE)
+        ids = tuple(tok(given, add_special_tokens=False)["input_ids"])
+        asked = [(QUESTION, Response(steps=("",), rendered=one)) for one in (given, ids)]
+        if given == good:
+            made = encoder.encode(asked)
+        else:
+            with pytest.warns(UserWarning, match="does not end with") as said:
+                made = encoder.encode([*asked, *asked])
+            assert len(said) == 1
+        assert {encoder.ended(one.ids) for one in made} == {given == good}
 
 
 def test_turns_need_a_template_that_treats_them_alike() -> None:

@@ -19,6 +19,7 @@ from assay.models.layout import Layout
 from assay.models.loading import load_network, load_tokenizer
 from assay.models.policy import open_policy
 from assay.models.readout import PREFERENCE
+from assay.models.shapes import config_of, counts_of
 from tests import tiny_models
 
 pytestmark = pytest.mark.owed
@@ -47,6 +48,14 @@ def cut_a_shard(folder: Path) -> None:
     sharded(folder)
     path = sorted(folder.glob("model-*.safetensors"))[1]
     path.write_bytes(path.read_bytes()[:-7])
+
+
+def lose_a_tensor(folder: Path) -> None:
+    sharded(folder)
+    path = sorted(folder.glob("model-*.safetensors"))[1]
+    state = load_file(path)
+    state["another"] = state.pop(min(state))
+    save_file(state, path, metadata={"format": "pt"})
 
 
 def edit(folder: Path, **changes: Any) -> None:
@@ -123,6 +132,11 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda f: (sharded(f), write("model.safetensors.index.json", "{")(f)),
         "model.safetensors.index.json is damaged",
     ),
+    "no tensor": (lambda f: save_file({}, f / "model.safetensors"), "holds no tensor"),
+    "a part lacks a tensor": (
+        lambda f: lose_a_tensor(f),
+        r"model-00002-of-.* lacks .*, which the index says it holds",
+    ),
     "no config": (remove("config.json"), "has no config.json"),
     "config broken": (write("config.json", "{"), "config.json is damaged: it is no JSON"),
     "config is a list": (write("config.json", "[]"), "config.json is damaged: it holds a list"),
@@ -189,6 +203,27 @@ def test_a_folder_that_cannot_be_trained_is_refused_in_one_line(
             load(folder)
         assert "\n" not in str(caught.value)
         assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [what for what in BROKEN if what.startswith(("weights", "a part", "index", "no tensor"))]
+    + ["no config", "config broken", "unknown model type"],
+)
+def test_a_folder_that_cannot_be_loaded_is_not_planned(
+    what: str, whole: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(whole, folder)
+    spoil_it, message = BROKEN[what]
+    spoil_it(folder)
+    with pytest.raises(ConfigError, match=message):
+        config_of(str(folder))
+
+
+def test_a_configuration_alone_is_a_shape(whole: Path, tmp_path: Path) -> None:
+    shutil.copy(whole / "config.json", tmp_path)
+    assert counts_of(config_of(str(tmp_path))) == counts_of(config_of(str(whole)))
 
 
 def test_whole_folders_of_every_layout_are_read(whole: Path, tmp_path: Path) -> None:

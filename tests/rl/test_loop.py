@@ -367,6 +367,47 @@ def test_parts_of_a_batch_change_memory_and_not_the_result(tmp_path: Path) -> No
         torch.testing.assert_close(value, policies[1][name], rtol=1e-3, atol=2e-5)
 
 
+@pytest.mark.parametrize("adapters", [0, 4])
+def test_recomputed_activations_change_memory_and_not_the_result(
+    adapters: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies, passes = [], []
+    for on in (False, True):
+        network = small.model(num_hidden_layers=2)
+        layer = type(network.model.layers[0].mlp)
+        forward, calls = layer.forward, list[bool]()
+
+        def counted(
+            self: Any, *args: Any, forward: Any = forward, calls: list[bool] = calls, **named: Any
+        ) -> Any:
+            # Whether it is called within a backward pass.
+            calls.append(torch._C._current_graph_task_id() >= 0)
+            return forward(self, *args, **named)
+
+        monkeypatch.setattr(layer, "forward", counted)
+        policy = small.policy(network=network, critic=True, adapters=adapters)
+        settings = replace(
+            RECIPES["ppo"], steps=2, groups=2, samples=4, max_tokens=7, minibatches=2, epochs=1
+        )
+        settings = replace(settings, learning_rate=1e-3, gradient_checkpointing=on)
+        run(tmp_path / str(on), policy, settings=settings)
+        monkeypatch.undo()
+        policies.append(weights(policy))
+        passes.append(sum(calls))
+        assert not any(module.training for module in policy.model.modules())
+    assert passes[1] > passes[0] == 0
+    for name, value in policies[0].items():
+        torch.testing.assert_close(value, policies[1][name], rtol=1e-4, atol=1e-6)
+
+
+def test_layers_that_would_drop_states_are_not_recomputed(tmp_path: Path) -> None:
+    network = small.model()
+    network.model.layers[0].dropout = 0.1
+    settings = replace(SMALL, gradient_checkpointing=True)
+    with pytest.raises(ConfigError, match=r"drop states.*lower micro_tokens"):
+        run(tmp_path, small.policy(network=network), settings=settings)
+
+
 def test_adapters_leave_the_reference_where_it_was(tmp_path: Path) -> None:
     policy = small.policy(adapters=4)
     frozen = {n: p.detach().clone() for n, p in policy.model.named_parameters() if "lora_" not in n}

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import signal
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from assay.training.parallel import ALONE, World
 from assay.worlds.arithmetic.tokenizer import make_tokenizer
 from tests.rl import small
 from tests.rl.together import RUNS, run
-from tests.training.processes import SECONDS, ends, start
+from tests.training.processes import ends, lose_one_of_two, start
 
 TIMED = {"seconds", "tokens_per_second", "memory_mb"}
 HERE = "tests.rl.together"
@@ -116,20 +114,7 @@ def test_a_killed_process_stops_the_others_and_the_run_goes_on(
 ) -> None:
     out = tmp_path / "run"
     command = [*command, "--steps", "30", "--out", str(out)]
-    call = ["assay", *command]
-    leader, other = start(2, [call], tmp_path)
-    deadline = time.monotonic() + SECONDS
-    while not list(out.glob("checkpoint/parts-*/state.json")) and leader.is_alive():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    other.kill()
-    (code, said), (killed, _) = ends([leader, other])
-    assert (code, killed) == (2, -signal.SIGKILL)
-    assert said.splitlines()[-1] == (
-        "assay rl: another of the 2 processes was lost; the same command again goes on from the"
-        " last checkpoint"
-    )
-    assert "Traceback" not in said
+    lose_one_of_two(command, out, tmp_path)
     main(command)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "seconds" in row] == [*range(1, 31)]

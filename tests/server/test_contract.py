@@ -24,6 +24,9 @@ from tests.models import tiny
 from tests.server.running import post, running
 from tests.training import planted
 
+# Texts of every kind go to every kind of model here.
+pytestmark = pytest.mark.filterwarnings("ignore:a text that was laid out elsewhere")
+
 CHAT = Layout(template="chat", max_length=96)
 TAGGED = Readout(at="step_tag", tag="<step>", link="sigmoid", weights=(-1.0, 1.0), aggregate="min")
 QUESTION, ANSWER = "What is 6 times 7?", "It is 42.\nThe answer is 42."

@@ -72,6 +72,7 @@ def test_what_is_no_score_is_an_error_in_every_dialect(url: str, name: str, path
     assert post(f"{url}/models/{name}{path}", ASKED[path]).status_code == 500
 
 
+@pytest.mark.filterwarnings("ignore:a text that was laid out elsewhere")
 @pytest.mark.parametrize("ids", [(-1,), (10**6,), (1, -(10**20), 2), ()])
 def test_token_ids_that_the_model_has_no_row_for_never_reach_it(ids: tuple[int, ...]) -> None:
     scorer = LocalScorer(planted.model("outcome"))

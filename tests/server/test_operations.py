@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from assay.scorers.ensemble import Ensemble, Standards
 from assay.scorers.local import LocalScorer
 from assay.server import selfcheck
 from assay.server.app import Limits
-from assay.server.logs import Json
+from assay.server.logs import Json, log_to
 from assay.server.metrics import REASONS, Metrics
 from assay.types import Group, Score, Unscored
 from tests.server.running import answer, connected, post, request, running
@@ -108,6 +109,33 @@ def test_requests_are_counted_and_logged_by_their_ids() -> None:
     assert first["level"] == "warning"
     assert (first["model"], first["responses"], first["status"]) == ("rm", 1, 200)
     assert first["ms"] >= 300
+
+
+def test_texts_without_what_ends_a_response_are_counted_and_logged_once() -> None:
+    scorer = LocalScorer(planted.model("outcome"))
+    stream = io.StringIO()
+    loggers = [logging.getLogger(one) for one in ("assay.server", "uvicorn", "py.warnings")]
+    before = [(one.handlers, one.propagate, one.level) for one in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        log_to(stream, logging.WARNING)
+        try:
+            with running({"rm": scorer}) as url:
+                texts = ["q a", "q b", "q a<|im_end|>"]
+                got = [post(f"{url}/get_reward", {"query": [text]}) for text in texts]
+                found = metrics(url)
+        finally:
+            logging.captureWarnings(False)
+            for logger, kept in zip(loggers, before, strict=True):
+                logger.handlers, logger.propagate, logger.level = kept
+    short, _, whole = (one.json()["rewards"][0] for one in got)
+    # The score is not mended in silence: what was sent is what was read.
+    assert short != whole
+    assert found['assay_model_texts_unended_total{model="rm"}'] == 2
+    rows = [json.loads(line) for line in stream.getvalue().splitlines()]
+    said = [row for row in rows if row["logger"] == "py.warnings"]
+    assert len(said) == 1
+    assert "does not end with '<|im_end|>'" in said[0]["message"]
 
 
 def test_what_a_model_read_and_was_spared_is_shown() -> None:

@@ -1,7 +1,9 @@
 """Processes of a test, started as torchrun starts them."""
 
 import multiprocessing
+import signal
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,3 +41,21 @@ def ends(processes: Sequence[Any]) -> list[tuple[int, str]]:
     for process in processes:
         process.kill()
     return [(code, Path(p.name).read_text()) for code, p in zip(codes, processes, strict=True)]
+
+
+def lose_one_of_two(command: Sequence[str], out: Path, folder: Path) -> None:
+    """Run a command on two processes, kill one behind a checkpoint: the other ends in one line that
+    says how to go on."""
+    leader, other = start(2, [["assay", *command]], folder)
+    deadline = time.monotonic() + SECONDS
+    while not list(out.glob("checkpoint/parts-*/state.json")) and leader.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    other.kill()
+    (code, said), (killed, _) = ends([leader, other])
+    assert (code, killed) == (2, -signal.SIGKILL)
+    assert said.splitlines()[-1] == (
+        f"assay {command[0]}: another of the 2 processes was lost; the same command again goes on"
+        " from the last checkpoint"
+    )
+    assert "Traceback" not in said

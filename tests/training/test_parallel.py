@@ -3,8 +3,6 @@
 import json
 import resource
 import shutil
-import signal
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +22,7 @@ from assay.training.collate import Example
 from assay.training.parallel import ALONE, World, deal, joined, leads, split, spread
 from tests.models import tiny
 from tests.training import planted
-from tests.training.processes import SECONDS, ends, start
+from tests.training.processes import ends, lose_one_of_two, start
 from tests.training.together import RUNS, rows
 
 EXACT = ("pairs", "outcomes", "steps", "sft", "lora", "implicit")
@@ -154,19 +152,7 @@ def test_a_killed_process_stops_the_others_and_the_run_goes_on(
     command: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    leader, other = start(2, [["assay", *command, str(out)]], tmp_path)
-    deadline = time.monotonic() + SECONDS
-    while not list(out.glob("checkpoint/parts-*/state.json")) and leader.is_alive():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    other.kill()
-    (code, said), (killed, _) = ends([leader, other])
-    assert (code, killed) == (2, -signal.SIGKILL)
-    assert said.splitlines()[-1] == (
-        "assay train: another of the 2 processes was lost; the same command again goes on from the"
-        " last checkpoint"
-    )
-    assert "Traceback" not in said
+    lose_one_of_two([*command, str(out)], out, tmp_path)
     main([*command, str(out)])
     steps = [row["step"] for row in rows(out) if "loss" in row]
     assert steps == [*range(1, 321)]

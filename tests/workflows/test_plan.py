@@ -1,21 +1,28 @@
 """Plans by hand: time, money, what fits and what would."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assay import cli
+from assay.cli.label import LabelMonteCarlo
 from assay.cli.plan import COMMANDS, like
+from assay.cli.rl import Command as RlCommand
+from assay.cli.score import Command as ScoreCommand
 from assay.cli.train import Command
 from assay.data import io
 from assay.errors import ConfigError
 from assay.losses.bradley_terry import BradleyTerry
+from assay.rl.settings import Settings as RlSettings
 from assay.runs.settings import write_run
+from assay.specs.generators import Policy
 from assay.training.settings import Settings
 from assay.types import Preference, Prompt, Response
 from assay.workflows.plan import Job, Label, Plan, Rl, Score, Train, plan
+from tests import tiny_models
 
 SMALL = Train(model="135m", dtype="float32", micro_tokens=512, prompt=64, response=64)
 
@@ -140,6 +147,48 @@ def test_what_cannot_be_planned_is_refused(job: Job, says: str) -> None:
 def test_the_commands_print_a_plan(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["plan", name, "--model", "135m", "--micro-tokens", "1024"])
     assert "memory a GPU" in capsys.readouterr().out
+
+
+ABOUT = {
+    "gpu gpus price utilisation bandwidth tokens_per_second": "of the machine",
+    "model records prompt response responses steps rollouts": "counted: of the model, and of data",
+    "rl_steps": "steps, which `plan label` has for those of a solution",
+}
+"""Options of a plan that are in numbers what the command is given, or what it runs on."""
+PLANNED: dict[str, tuple[type, ...]] = {
+    "train": (Command, Settings),
+    "score": (ScoreCommand,),
+    "label": (LabelMonteCarlo, Policy),
+    "rl": (RlCommand, RlSettings),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_a_plan_offers_the_command_has(name: str) -> None:
+    known = {word for words in ABOUT for word in words.split()}
+    # How many tokens rollouts are read in is the generator's own.
+    known |= {"micro_tokens"} if name == "label" else set()
+    own = {field.name: field.default for part in PLANNED[name] for field in fields(part)}
+    for field in fields(COMMANDS[name]):
+        if field.name in known:
+            continue
+        assert field.name in own, f"plan {name} --{field.name}"
+        # A plan names the precision that the command finds, and a reward that it must be given.
+        if field.name not in ("dtype", "reward"):
+            assert field.default == own[field.name], f"plan {name} --{field.name}"
+
+
+def test_a_folder_without_a_part_is_not_planned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny_models.save_causal(tmp_path / "m", "qwen2.5")
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["plan", "score", "--model", str(folder)])
+    assert stop.value.code == 2
+    assert f"{folder} lacks model-00001-of-00002.safetensors" in capsys.readouterr().err
 
 
 def test_the_command_fails_where_nothing_fits(capsys: pytest.CaptureFixture[str]) -> None:

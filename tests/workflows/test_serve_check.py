@@ -169,6 +169,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:a text that was laid out elsewhere")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_named_where_it_is(local: LocalScorer, fault: str) -> None:
     planted, expected = FAULTS[fault]

@@ -18,6 +18,7 @@ from assay.cli.arguments import (
     take_from,
     words_below,
 )
+from assay.cli.examples import example
 from assay.console.completion import completion
 from assay.console.failures import INTERRUPTED, explained, plain_output
 from assay.console.first_word import nearest
@@ -147,7 +148,11 @@ def _run(name: str, arguments: list[str]) -> None:
     )
     if cls is None and earlier is None:
         command: Callable[[], None] = tyro.extras.subcommand_cli_from_dict(
-            commands or {}, prog=prog, description=module.__doc__, args=arguments, config=markers
+            commands or {},
+            prog=prog,
+            description=f"{inspect.cleandoc(module.__doc__ or '')}{example(prog)}",
+            args=arguments,
+            config=markers,
         )
     else:
         default = tyro.MISSING_NONPROP
@@ -160,7 +165,7 @@ def _run(name: str, arguments: list[str]) -> None:
         command = tyro.cli(
             made,
             prog=prog,
-            description=f"{inspect.cleandoc(cls.__doc__ or '')}\n\n{FROM}",
+            description=f"{inspect.cleandoc(cls.__doc__ or '')}{example(prog)}\n\n{FROM}",
             args=arguments,
             default=default,
             config=markers,

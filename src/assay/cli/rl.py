@@ -20,7 +20,15 @@ PRIME_RATE = 1e-6
 if not TYPE_CHECKING:
     Recipes = Union[  # noqa: UP007
         tuple(
-            Annotated[Settings, tyro.conf.subcommand(name, default=settings, prefix_name=False)]
+            Annotated[
+                Settings,
+                tyro.conf.subcommand(
+                    name,
+                    default=settings,
+                    description=f"Train a policy by {name}; the defaults are the recipe's.",
+                    prefix_name=False,
+                ),
+            ]
             for name, settings in RECIPES.items()
         )
     ]
@@ -32,7 +40,8 @@ class Command:
 
     Recipes are settings of one loop, and every one of them may be changed: rloo, grpo, gdpo (for
     several rewards), dr-grpo, dapo, ppo (with a value head), reinforce++, grpo-process, pure and
-    pav (which pay steps).
+    pav (which pay steps). The settings that all of them share (steps, groups, samples, learning
+    rate, KL and others) are in `assay rl RECIPE --help`, with the recipe's values.
     """
 
     if TYPE_CHECKING:

@@ -52,7 +52,10 @@ def explained(error: BaseException, arguments: Sequence[str]) -> tuple[int, str]
     elif isinstance(error, OSError):
         line = _system(error, arguments)
     elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        line = "out of memory; give fewer --micro-tokens, or a smaller model"
+        line = (
+            "out of memory; give fewer --micro-tokens, or a smaller model: `assay plan` says what"
+            " fits"
+        )
     elif type(error).__name__ == "SafetensorError":
         line = f"a .safetensors file is damaged ({error}); fetch or save it again"
     elif isinstance(error, (RuntimeError, AssertionError)) and DEVICE.search(str(error)):

@@ -5,7 +5,7 @@ from typing import Final
 
 from assay.errors import DataError
 
-__all__ = ["IN_TURNS", "placed"]
+__all__ = ["IN_TURNS", "placed", "unended"]
 
 IN_TURNS: Final = (
     "this model reads each step in a turn of its own; send prompt and steps, not a text that was"
@@ -36,3 +36,13 @@ def placed(
     if not reads:
         raise DataError(f"the step tag {name!r} is nowhere in it")
     return ids, reads
+
+
+def unended(ending: str) -> str:
+    """Return the warning about texts that lack what ends a finished response."""
+    return (
+        f"a text that was laid out elsewhere does not end with {ending!r}, as this model's finished"
+        " responses do: it is scored as it is, which is right for a response that was cut off; of"
+        " a finished one the score is not the model's, and may order answers otherwise. Send the"
+        " text with it, or prompt and response apart"
+    )

@@ -5,12 +5,20 @@ Nothing here reads more than the first bytes of a weights' file, or runs code of
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
 from assay.errors import ConfigError
 
-__all__ = ["check_tokenizer_files", "check_weights", "configuration", "first_line", "read_json"]
+__all__ = [
+    "check_tokenizer_files",
+    "check_weights",
+    "configuration",
+    "first_line",
+    "has_weights",
+    "read_json",
+]
 
 POINTER: Final = b"version https://git-lfs"
 """What a file begins with whose content Git LFS was to fetch."""
@@ -77,6 +85,12 @@ def configuration(folder: Path) -> dict[str, Any]:
     return body
 
 
+def has_weights(folder: Path) -> bool:
+    """Return whether a folder holds or names weights of any kind, whole or not."""
+    kinds = (".safetensors", ".bin", ".index.json", *ELSEWHERE)
+    return any(path.name.endswith(kinds) for path in folder.iterdir())
+
+
 def check_weights(folder: Path) -> None:
     """Raise `ConfigError` where the weights are missing, in part or whole, cut off, damaged or not
     yet fetched."""
@@ -130,22 +144,31 @@ def _check_parts(index: Path) -> None:
             f"{index.parent} lacks {some} of {len(names)} parts; fetch the checkpoint again, whole"
         )
     for name in names:
-        _check_file(index.parent / name)
+        _check_file(index.parent / name, {key for key, part in parts.items() if part == name})
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, tensors: Collection[str] = ()) -> None:
+    """Raise `ConfigError` where a file of weights is damaged, empty, or lacks one of the tensors
+    that the index says are in it."""
     _refuse_pointer(path)
     if path.suffix != ".safetensors":
         return
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt"):
-            pass
+        with safe_open(path, framework="pt") as file:
+            held = {*file.keys()}
     except (SafetensorError, OSError) as error:
         raise ConfigError(
             f"{path} is cut off or damaged ({first_line(error)}); fetch the checkpoint again, whole"
         ) from error
+    if not held:
+        raise ConfigError(f"{path} holds no tensor; fetch the checkpoint again, whole")
+    if absent := sorted({*tensors} - held):
+        some = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" * (len(absent) > 3))
+        raise ConfigError(
+            f"{path} lacks {some}, which the index says it holds; fetch the checkpoint again, whole"
+        )
 
 
 def _refuse_pointer(path: Path) -> None:

@@ -173,7 +173,27 @@ class Encoder:
             ids, begin = (next(rows), bos) if isinstance(one, str) else ([*one], None)
             ids, reads = as_given.placed(ids, begin, tag, self.readout.tag, self._read)
             encoded.append(Encoded(tuple(ids), 0, reads))
+        if not all(self.ended(one.ids) for one in encoded):
+            self._warn(as_given.unended(self.tokenizer.decode(self._ending)))
         return encoded
+
+    @cached_property
+    def _ending(self) -> list[int]:
+        """Tokens that end every finished response as far as they are read, from the first special
+        one on; none where the layout leaves responses open."""
+        if not self.layout.close or self.readout.at == "step_tag":
+            return []
+        asked = Prompt(messages=(Message(role="user", content="x"),))
+        closing = self._read(self._frame(asked).closing)
+        # What stands before a special token may be one token with the end of the response.
+        first = (i for i, token in enumerate(closing) if token in self._special)
+        return closing[next(first, 0) :]
+
+    def ended(self, ids: Sequence[int]) -> bool:
+        """Return whether a sequence ends as the layout ends a finished response, so that it is read
+        where the model was trained to be."""
+        ending = self._ending
+        return not ending or [*ids[-len(ending) :]] == ending
 
     def _in_steps(self, items: Sequence[tuple[Prompt, Response]]) -> list[Encoded]:
         """Encode responses that are one text each."""

@@ -11,8 +11,9 @@ from torch import nn
 from transformers import AutoConfig, PreTrainedConfig
 
 from assay.errors import ConfigError
+from assay.models.folder import check_weights, has_weights
 from assay.models.generic import classifier_of
-from assay.models.loading import fetch, load_config, quiet
+from assay.models.loading import fetch, home_of, load_config, quiet
 from assay.models.lowbit import WHOLE
 
 __all__ = ["SHAPES", "Counts", "config_of", "counts_of", "network_of"]
@@ -78,7 +79,8 @@ class Counts:
 def config_of(word: str) -> PreTrainedConfig:
     """Return the configuration of a named shape, a folder or a downloaded model.
 
-    Raises `ConfigError` for a word that is none, or a shape's name that there is none of.
+    A folder may hold its configuration alone. Raises `ConfigError` for a word that is none, a
+    shape's name that there is none of, and a folder whose weights are damaged or not all there.
     """
     if word.lower() in SHAPES:
         kind, settings = SHAPES[word.lower()]
@@ -88,7 +90,11 @@ def config_of(word: str) -> PreTrainedConfig:
             f"{word} is neither a folder nor a shape; there is {', '.join(SHAPES)}, or give a"
             " folder with a config.json"
         )
-    return load_config(word if (Path(word) / "config.json").is_file() else fetch(word))
+    folder = fetch(word)
+    config = load_config(folder)
+    if has_weights(home := home_of(folder)):
+        check_weights(home)
+    return config
 
 
 def network_of(config: Any, device: str = "meta", dtype: torch.dtype = torch.float32) -> Any:

@@ -30,7 +30,7 @@ from assay.rl.rewards import Array
 from assay.rl.rollout import Rollout, passes
 from assay.rl.scoring import Rewards
 from assay.rl.settings import PROCESS, Settings
-from assay.training.optimization import clip
+from assay.training.optimization import clip, recomputing
 
 __all__ = [
     "Reading",
@@ -312,14 +312,17 @@ def update(
     sums, read = np.zeros(4), []
     parts, idle = passes(batch.rollout.samples, members, settings.micro_tokens, world)
     given = settings, beta, batch
-    for i, part in enumerate(parts):
-        loss, one = world.run(partial(minibatch_loss, policy, *given, part, weights_B_T, token_B_T))
-        counts = i < len(parts) - idle
-        if loss.requires_grad:
-            (loss if counts else loss * 0.0).backward()  # type: ignore[no-untyped-call]
-        if counts:
-            sums += [one.loss, one.value_loss, one.charge, one.clipped]
-            read += [] if one.reading is None else [(part, one.reading)]
+    with recomputing(policy.model, settings.gradient_checkpointing):
+        for i, part in enumerate(parts):
+            loss, one = world.run(
+                partial(minibatch_loss, policy, *given, part, weights_B_T, token_B_T)
+            )
+            counts = i < len(parts) - idle
+            if loss.requires_grad:
+                (loss if counts else loss * 0.0).backward()  # type: ignore[no-untyped-call]
+            if counts:
+                sums += [one.loss, one.value_loss, one.charge, one.clipped]
+                read += [] if one.reading is None else [(part, one.reading)]
     loss_sum, value_sum, charge_sum, clipped = world.summed(torch.from_numpy(sums)).tolist()
     norm = clip([*policy.network_parameters().values()], settings.clip)
     if not math.isfinite(loss_sum) or not math.isfinite(norm):

@@ -95,6 +95,8 @@ class LocalScorer:
         self.budget = Budget(micro_tokens)
         self.memory, self.prompts = Memory(remember), Memory(prompts)
         self._read = 0
+        self.texts_unended = 0
+        """Texts laid out elsewhere that did not end as the model's finished responses do."""
         # What is remembered is of one call at a time.
         self._one_at_a_time = threading.Lock()
 
@@ -156,6 +158,8 @@ class LocalScorer:
             zip(pairs, laid_out([[p] for p in pairs], self.model.encoder), strict=True)
         ):
             sequences.append(NOTHING if isinstance(made, str) else made[0])
+            if pair[1].rendered is not None and not self.model.encoder.ended(sequences[i].ids):
+                self.texts_unended += not isinstance(made, str)
             reason = (
                 Unscored(reason=made) if isinstance(made, str) else self._unfit(pair[1], made[0])
             )

@@ -30,10 +30,11 @@ class Json(logging.Formatter):
 
 
 def log_to(stream: TextIO, level: int) -> None:
-    """Send what the server and uvicorn log, of a level and above, to a stream."""
+    """Send what the server and uvicorn log, of a level and above, and warnings to a stream."""
+    logging.captureWarnings(True)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Json())
-    for name in ("assay.server", "uvicorn"):
+    for name in ("assay.server", "uvicorn", "py.warnings"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         # Uvicorn says at INFO what is printed already.

@@ -27,6 +27,7 @@ REASONS: Final = 32
 COUNTED: Final = {
     "tokens_read": "Tokens that went through the model.",
     "tokens_spared": "Tokens of prompts that were kept from an earlier batch.",
+    "texts_unended": "Texts laid out elsewhere without what ends the model's finished responses.",
 }
 """Attributes of scorers that have them, and what they count."""
 

@@ -19,6 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import torch
 from torch import nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from assay.console.progress import progress as progress_bar
 from assay.errors import BackendError, ConfigError
@@ -40,6 +41,7 @@ __all__ = [
     "leaders_file",
     "learning_rate",
     "optimiser_of",
+    "recomputing",
     "take_step",
 ]
 
@@ -226,8 +228,15 @@ def _gradients(
         try:
             figures = task.accumulate(passes, world, idle)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or len(parts) == len(own):
+            if not out_of_memory(error):
                 raise
+            if len(parts) == len(own):
+                raise BackendError(
+                    f"out of memory with one record at a time ({max(e.length for e in own)} tokens"
+                    " in the longest): fewer --micro-tokens do not help; give"
+                    " --gradient-checkpointing, --lora RANK, a smaller --max-length or more"
+                    " processes, and ask `assay plan train` what takes how much"
+                ) from error
             task.budget.halve(max(part.computed for part in parts))
             if world.size > 1:
                 # The others are within a pass, which this process can no longer take part in.
@@ -306,3 +315,37 @@ def checkpointing(network: Any, on: bool) -> Iterator[None]:
     finally:
         if on:
             getattr(network, f"{name}_checkpointing_disable")()
+
+
+@contextmanager
+def recomputing(network: Any, on: bool) -> Iterator[None]:
+    """Gradient checkpointing of a stock network in evaluation mode, which it is left in otherwise:
+    dropout stays off.
+
+    Raises `ConfigError` where the network cannot, or its layers would drop something.
+    """
+    if not on:
+        yield
+        return
+    layers = [m for m in network.modules() if isinstance(m, GradientCheckpointingLayer)]
+    # Layers recompute, and the engine leaves their cache alone, where they are told to train.
+    told = [network.base_model, *layers]
+    dropped = any("drop" in name and value for layer in told for name, value in _floats(layer))
+    if not layers or dropped:
+        why = "drop states while they are told to train" if layers else "have no checkpoints"
+        raise ConfigError(
+            f"gradient_checkpointing: the layers of {type(network).__name__} {why}; leave it out,"
+            " and lower micro_tokens"
+        )
+    with checkpointing(network, True):
+        for module in told:
+            module.training = True
+        try:
+            yield
+        finally:
+            for module in told:
+                module.training = False
+
+
+def _floats(module: Any) -> Iterator[tuple[str, float]]:
+    yield from ((name, value) for name, value in vars(module).items() if isinstance(value, float))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from assay.models.lowbit import Weights
 
-__all__ = ["Job", "Label", "Rl", "Score", "Train"]
+__all__ = ["Job", "Label", "Rl", "Score", "Train", "Training"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Job):
-    """Plan the training of a reward model on groups of responses, weights cut among the GPUs."""
+class Training(Job):
+    """What all trainings say; weights are cut among the GPUs."""
 
     records: int = 100_000
     """Records: pairs, groups or labelled solutions."""
@@ -42,8 +42,6 @@ class Train(Job):
     """Responses per record."""
     epochs: float = 1.0
     """Passes over the records."""
-    autocast: bool = False
-    """Matrix products in bf16 while parameters stay as they are."""
     bf16_update: Literal["master", "stochastic"] = "master"
     """Update rule of parameters in bfloat16."""
     gradient_checkpointing: bool = False
@@ -53,6 +51,14 @@ class Train(Job):
     tokens_per_second: float | None = None
     """Measured tokens per second and GPU of training, in place of the share of a peak: what a
     run's metrics.jsonl has, over its number of GPUs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Training):
+    """Plan the training of a reward model on groups of responses, weights cut among the GPUs."""
+
+    autocast: bool = False
+    """Matrix products in bf16 while parameters stay as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +100,7 @@ class Label(Job):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rl(Train):
+class Rl(Training):
     """Plan the training of a policy: writing, rewards and steps."""
 
     reward: str | None = None
@@ -105,5 +111,7 @@ class Rl(Train):
     """Responses per prompt and step."""
     rl_steps: int = 200
     """Steps."""
+    micro_tokens: int = 16_384
+    """Most tokens of a pass."""
     bandwidth: float = 0.6
     """Share of the memory's bandwidth that writing reaches: an assumption."""

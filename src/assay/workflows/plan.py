@@ -18,7 +18,7 @@ from assay.components import did_you_mean
 from assay.errors import ConfigError
 from assay.models.gpus import GPUS, Gpu
 from assay.models.lowbit import BYTES as QUANTISED
-from assay.workflows._jobs import Job, Label, Rl, Score, Train
+from assay.workflows._jobs import Job, Label, Rl, Score, Train, Training
 
 if TYPE_CHECKING:
     from assay.models.shapes import Counts
@@ -101,7 +101,7 @@ def plan(job: Job) -> Plan:
     _check(job)
     config = config_of(job.model)
     counts = counts_of(config)
-    if isinstance(job, Train):
+    if isinstance(job, Training):
         return _train(job, config, counts)
     if isinstance(job, (Score, Label)):
         return _infer(job, config, counts)
@@ -134,7 +134,7 @@ def _gpu(job: Job) -> Gpu:
 def _use(job: Job, *, trains: bool, ranks: int = 1) -> "Use":
     from assay.training.footprint import Use
 
-    names = ("autocast", "bf16_update", "gradient_checkpointing", "lora") if trains else ()
+    names = ("bf16_update", "gradient_checkpointing", "lora") if trains else ()
     group = _unique(job)
     return Use(
         trains=trains,
@@ -143,6 +143,7 @@ def _use(job: Job, *, trains: bool, ranks: int = 1) -> "Use":
         tokens=max(job.micro_tokens, group) if trains else job.micro_tokens,
         length=_length(job),
         ranks=ranks,
+        autocast=getattr(job, "autocast", False),
         **{name: getattr(job, name) for name in names},
     )
 
@@ -153,7 +154,7 @@ def _length(job: Any) -> int:
 
 def _unique(job: Any) -> int:
     """Tokens of a record, a shared prompt counted once where it is computed once."""
-    if isinstance(job, Train) and job.gpus > 1:
+    if isinstance(job, Training) and job.gpus > 1:
         # Weights in parts are not shared over (`training.sharding`).
         return job.responses * _length(job)
     return int(job.prompt + getattr(job, "responses", 1) * job.response)
@@ -212,14 +213,14 @@ def _writing(job: Label | Rl, counts: "Counts", tokens: float, rows: float, toge
     return Part(what="writing", tokens=tokens, seconds=seconds, source=source)
 
 
-def _train(job: Train, config: Any, counts: "Counts") -> Plan:
+def _train(job: Training, config: Any, counts: "Counts") -> Plan:
     found = _trained(job, config, counts)
     if found.fits:
         return found
     return replace(found, remedies=tuple(_for_training(job, config, counts)))
 
 
-def _trained(job: Train, config: Any, counts: "Counts") -> Plan:
+def _trained(job: Training, config: Any, counts: "Counts") -> Plan:
     """The plan of a training, whether or not it fits."""
     from assay.training.footprint import footprint
 
@@ -341,7 +342,7 @@ def _copy(needed: float, gpu: str) -> int:
     return 1 << max(0, math.ceil(math.log2(needed / (USABLE * GPUS[gpu].memory))))
 
 
-def _for_training(job: Train, config: Any, counts: "Counts") -> Iterator[str]:
+def _for_training(job: Training, config: Any, counts: "Counts") -> Iterator[str]:
     """What would fit, one change at a time and two together, with what it takes."""
     again: dict[str, Any] = {"gradient_checkpointing": True}
     low = "" if job.dtype == "bfloat16" else "--dtype bfloat16 "
@@ -386,7 +387,7 @@ def _lines(found: Plan) -> Iterator[str]:
         f" width {counts.width}; {_form(job)}, on {job.gpus} x {job.gpu}"
     )
     copies = job.gpus // found.together
-    if not isinstance(job, Train) and found.fits:
+    if not isinstance(job, Training) and found.fits:
         yield f"copies of the model: {copies}; GPUs of each: {found.together}" + (
             f"; GPUs without one: {idle}" if (idle := job.gpus % found.together) else ""
         )
