@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from assay.data import winners
+from assay.data.cells import Cell
 from assay.data.columns import Columns
 from assay.data.formats.arena import Arena
 from assay.data.formats.helpsteer import Helpsteer
@@ -222,6 +223,8 @@ def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
         *[(value, 1.0) for value in ("A", "model_a", "model 1", "[[A]]", "A>B", "b<<a", 1)],
         *[(value, 0.0) for value in ("B", "Model_B", "2", "assistant b", "B>>A", "A<B", 2.0)],
         *[(value, 0.5) for value in ("tie", "Tie (bothbad)", "both_bad", "A=B", "[[C]]", 1.5)],
+        *[("left", 1.0), ("Right", 0.0), ("first", 1.0), ("response-2", 0.0)],
+        *[(["A", "B", "A", "tie"], 0.625), (["left"], 1.0), (Cell('["B", "B"]'), 0.0)],
         (1.25, 0.75),
         ("1.25", 0.75),
     ],
@@ -231,7 +234,8 @@ def test_a_winner_is_the_first_the_second_or_none(value: Any, first: float) -> N
 
 
 @pytest.mark.parametrize(
-    "value", [None, 0, "0", True, 3, "C", "", "abc", "A>A", "error", [], "nan"]
+    "value",
+    [None, 0, "0", True, 3, "C", "", "abc", "A>A", "error", [], "nan", ["A", None], ["A", "?"]],
 )
 def test_what_names_no_winner_is_refused(value: Any) -> None:
     with pytest.raises(DataError, match="'w'"):

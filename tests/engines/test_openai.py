@@ -396,7 +396,7 @@ def test_a_server_that_is_down_is_given_up_soon() -> None:
         found: list[Any] = []
         with pytest.raises(
             BackendError,
-            match=r"[34] prefixes in a row got nothing .*ConnectError.*Is the server running",
+            match=r"[34] requests in a row got nothing .*ConnectError.*Is the server running",
         ):
             found.extend(stream)
     assert 3 <= len(found) <= 4
@@ -407,7 +407,7 @@ def test_a_server_that_goes_down_is_given_up_too() -> None:
     found: list[Any] = []
     with FakeServer(lambda q: OK if q.number < 2 else Reply(broken="closed")) as server:
         stream = engine(server, tries=2, concurrency=4).stream(MANY, Sampling())
-        with pytest.raises(BackendError, match=r"[4-7] prefixes in a row"):
+        with pytest.raises(BackendError, match=r"[4-7] requests in a row"):
             found.extend(stream)
     assert [isinstance(answer, list) for _, answer in found[:3]] == [True, True, False]
     assert len(server.asked) < 2 + 2 * 8
@@ -417,7 +417,9 @@ def test_one_prefix_is_enough_where_nothing_answers() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        with pytest.raises(BackendError, match=r"A prefix got nothing .*ConnectError.*\(4 tries\)"):
+        with pytest.raises(
+            BackendError, match=r"A request got nothing .*ConnectError.*\(4 tries\)"
+        ):
             list(OpenAI(base_url=url, model="m", tries=9, backoff_s=0.001).stream([A], Sampling()))
 
 
@@ -430,7 +432,7 @@ def test_prefixes_that_are_too_much_for_a_server_do_not_bring_it_down() -> None:
         assert [isinstance(found[i], Unscored) for i in range(11)] == [False, *[True] * 9, False]
         assert all(isinstance(answer, Unscored) for _, answer in made.stream(heavy[:1], Sampling()))
         server.script = lambda _: Reply(status=500)
-        with pytest.raises(BackendError, match="A prefix got nothing"):
+        with pytest.raises(BackendError, match="A request got nothing"):
             list(made.stream(heavy[:1], Sampling()))
 
 

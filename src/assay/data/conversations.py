@@ -72,6 +72,12 @@ def turns(row: Mapping[str, Any], field: str) -> tuple[Message, ...]:
     found = unpacked(fields.value(row, field), field)
     if isinstance(found, str):
         return (fields.make(Message, role="user", content=found),)
+    if isinstance(found, dict) and {"role", "from", "content", "value"}.isdisjoint(found):
+        inside = next((key for key, each in found.items() if isinstance(each, list)), "KEY")
+        raise DataError(
+            f"field {field!r}: an object of {', '.join(found) or 'nothing'} is no message; name"
+            f" what is inside of it: --columns {field}=COLUMN.{inside}, and the answers"
+        )
     messages = conversation([found] if isinstance(found, dict) else found, field)
     if not messages:
         raise fields.wrong(field, "at least one message", found)

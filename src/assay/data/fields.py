@@ -3,8 +3,9 @@ them back."""
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -85,6 +86,11 @@ def mappings(row: Fields, field: str) -> list[dict[str, Any]]:
     if isinstance(found, list) and all(isinstance(x, dict) for x in found):
         return found
     raise wrong(field, "a list of objects", found)
+
+
+DECIMAL_COMMA: Final = re.compile(r"[-+]?\d+,\d+")
+"""A number as tables of some languages have it; `1,234` may also be a thousand, so it is not
+guessed."""
 
 
 def number(value: object, field: str) -> float:
@@ -257,11 +263,13 @@ def shared(one: Sequence[T], other: Sequence[T]) -> int:
 
 def wrong(field: str, wanted: str, value: object) -> DataError:
     """Return the error of a field that holds something else than is wanted."""
-    hint = (
-        " (-100 marks unsupervised steps elsewhere: drop them or use the assay format's null)"
-        if value == -100
-        else ""
-    )
+    hint = ""
+    if value == -100:
+        hint = (
+            " (-100 marks unsupervised steps elsewhere: drop them or use the assay format's null)"
+        )
+    elif "number" in wanted and isinstance(value, str) and DECIMAL_COMMA.fullmatch(value.strip()):
+        hint = f" (a decimal comma: write a point, {value.strip().replace(',', '.')})"
     return DataError(f"field {field!r}: expected {wanted}, got {short(value)}{hint}")
 
 

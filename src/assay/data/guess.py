@@ -12,14 +12,15 @@ from typing import Any, Final
 from assay.data import paths as at
 from assay.data.columns import Columns
 from assay.data.conversations import is_context
-from assay.errors import AssayError
+from assay.data.winners import winner
+from assay.errors import AssayError, DataError
 
 __all__ = ["columns_option"]
 
 NAMES: Final = {
     "messages": "messages conversations conversation dialog dialogue dialogs chat turns",
     "prompt": "prompt question instruction query problem userprompt userquery userinput post input"
-    " context history request promptname task",
+    " context history request prompttext questiontext inputtext promptname task",
     "chosen": "chosen preferred chosenresponse chosenanswer preferredresponse better betterresponse"
     " winner accepted positive pos good best chosentext preferredoutput",
     "rejected": "rejected dispreferred rejectedresponse rejectedanswer dispreferredresponse worse"
@@ -149,6 +150,8 @@ def _found(row: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     for part, names in VERDICTS.items():
         if said := next((paths[n] for n in names.split() if n in paths), None):
             found[part] = _written(said)
+    if not found.keys() & VERDICTS.keys() and (said := _voted(row, pair)):
+        found["winner"] = _written(said)
     found |= {"chosen": found["first"], "rejected": found["second"]}
     return found, f" (if {pair[0][-1]} is the better one in every row)"
 
@@ -165,6 +168,28 @@ def _two(
             if name.endswith(one) and name != one and second and not name.startswith("model"):
                 pairs.append((path, second))
     return max(pairs, key=lambda pair: len(str(at.found(row, _written(pair[0])))), default=None)
+
+
+def _voted(
+    row: Mapping[str, Any], pair: tuple[tuple[str, ...], tuple[str, ...]]
+) -> tuple[str, ...] | None:
+    """The column whose text says which of two is better, whatever it is called: left, response2,
+    or the columns' own names."""
+    for path in _paths(row):
+        value = at.found(row, _written(path))
+        if path not in pair and isinstance(value, (str, list)) and not _is_number(value):
+            try:
+                winner(value, path[-1])
+            except DataError:
+                continue
+            return path
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    """A number, or several: an id or a count, which would also read as a place."""
+    values = value if isinstance(value, list) else [value]
+    return any(not isinstance(one, str) or one.strip().isdecimal() for one in values)
 
 
 def _judged(row: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

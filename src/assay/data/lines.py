@@ -40,6 +40,8 @@ UNDECODED = re.compile("[\udc80-\udcff]")
 TOO_LONG = f"the row is longer than {LIMIT >> 20} MiB; split it or drop it"
 WHOLE_LIMIT = 256 * 2**20
 """Largest file that is one JSON object, in bytes: it has to be held whole."""
+WRAPPERS = ("data", "rows", "records", "instances")
+"""Keys under which programs put the rows of a file, beside what they say of it."""
 DAMAGE = (EOFError, zlib.error, OSError)
 """What a damaged compressed stream raises (`gzip.BadGzipFile` is an OSError)."""
 
@@ -112,13 +114,30 @@ def without_nan(bad: Bad) -> Row | Bad:
 
 
 def json_lines(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
-    """One object a line; blank lines are skipped."""
+    """One object a line; blank lines are skipped.
+
+    Raises `DataError` where the first line says that objects take several lines or stand in an
+    array: then no line is a row.
+    """
     for number, (line, error) in enumerate(_split(chunks), 1):
         where = f"{name}:{number}"
+        if number == 1 and isinstance(line, bytes):
+            _one_a_line(line.removeprefix(codecs.BOM_UTF8).strip(), name)
         if not isinstance(line, bytes):
             yield Bad(where, error, line)
         elif line and not line.isspace():
             yield _row(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, where)
+
+
+def _one_a_line(first: bytes, name: str) -> None:
+    # A list of messages a line is something else: it is refused line by line.
+    if first == b"[" or (first.startswith(b"[{") and b'"role"' not in first):
+        raise DataError(f"{name} is one array of JSON, not an object a line; rename it to .json")
+    if first == b"{":
+        raise DataError(
+            f"{name} has JSON objects over several lines; write each on one line"
+            " (`jq -c . FILE > ROWS.jsonl`)"
+        )
 
 
 def json_array(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
@@ -174,12 +193,34 @@ def json_whole(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
         yield from json_lines([data], name)
         return
     row = _row(data.removeprefix(codecs.BOM_UTF8), name)
+    if isinstance(row, Row) and (said := _no_row(row.value)):
+        raise DataError(f"{name} {said}")
     if isinstance(row, Row) and row.value and all(_is_rows(value) for value in row.value.values()):
         for key, values in row.value.items():
             for i, value in enumerate(values):
                 yield Row(value, f"{name}[{key}][{i}]")
     else:
         yield row
+
+
+def _no_row(value: dict[str, Any]) -> str | None:
+    """Return what an object holds instead of a row's fields, and what would work."""
+    if len(value) < 2:
+        return None
+    rows = next((key for key in WRAPPERS if value.get(key) and _is_rows(value[key])), None)
+    if rows is not None and not all(map(_is_rows, value.values())):
+        return (
+            f"is one object with rows under {rows!r}, beside others; give the rows alone"
+            f" (`jq '.{rows}' FILE > ROWS.json`)"
+        )
+    inner = [list(each) for each in value.values() if isinstance(each, dict) and each]
+    by_number = [list(value)] if all(map(str.isdecimal, value)) else inner
+    if len(inner) == len(value) and all(key.isdecimal() for keys in by_number for key in keys):
+        return (
+            "is a table by columns or by index, as pandas writes it; write rows"
+            " (`df.to_json(FILE, orient='records')`)"
+        )
+    return None
 
 
 def reason(error: BaseException) -> str:

@@ -55,8 +55,10 @@ def keys(row: Mapping[str, Any], path: str) -> list[str]:
         return [path]
     absent = None
     for down in _alternatives(path):
-        name = ".".join(down)
-        down = [name] if name in row else down
+        # A column's name may hold points itself: the longest that is there is meant.
+        heads = ((".".join(down[:n]), n) for n in range(len(down), 0, -1))
+        column, n = next(((head, n) for head, n in heads if head in row), (down[0], 1))
+        down = [column, *down[n:]]
         value = _at(row, down)
         if value is not ABSENT and value is not None:
             return down

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 from assay.data import tables
 from assay.data.lines import DAMAGE, Bad, Row, json_array, json_lines, json_whole, reason
+from assay.data.unread import why_not
 from assay.errors import ConfigError, DataError, MissingExtra
 from assay.http.reach import hub_unreachable, offline
 
@@ -124,6 +125,8 @@ def _is_data(path: Path, root: Path) -> bool:
 def _file(path: Path) -> Iterator[Row | Bad]:
     name = str(path)
     kind = next((kind for kind in KINDS if name.lower().endswith(kind)), "")
+    if said := why_not(path, kind):
+        raise DataError(f"{path} is {said}; what is read is {READ}")
     if kind == ".parquet":
         return tables.parquet(path)
     if kind == ".arrow":

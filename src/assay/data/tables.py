@@ -8,6 +8,7 @@ import datetime
 import decimal
 import io
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ __all__ = ["arrow", "parquet", "separated", "values"]
 
 BATCH = 1024
 """Rows of a typed table that are held as Python's values at once."""
+SEPARATOR = re.compile(r"sep=([^\w\s\"]|\t)\s*", re.IGNORECASE)
+"""First line by which Excel says what stands between cells."""
 PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
@@ -28,7 +31,8 @@ def separated(chunks: Iterable[bytes], name: str, delimiter: str) -> Iterator[Ro
     """The rows of a table of text. Every cell is a `Cell`: a layout that wants a number or a list
     reads it as that. An empty cell is no value.
 
-    delimiter: a comma stands for the semicolon or tab of a table without commas, too.
+    delimiter: a comma stands for the semicolon, tab or bar of a table without commas, too; Excel's
+    first line `sep=;` says it.
     """
     csv.field_size_limit(max(csv.field_size_limit(), LIMIT))
     lines = _lines(chunks)
@@ -37,12 +41,15 @@ def separated(chunks: Iterable[bytes], name: str, delimiter: str) -> Iterator[Ro
     except DAMAGE as error:
         yield Bad(name, reason(error), io.BytesIO())
         return
-    if delimiter not in first:
-        delimiter = max(",;\t", key=first.count)
+    above = 1  # lines above the first row
+    if said := SEPARATOR.fullmatch(first):
+        delimiter, first, above = said[1], next(lines, ""), 2
+    elif delimiter not in first:
+        delimiter = max(",;\t|", key=first.count)
     header = _header(first, delimiter, name)
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        where = f"{name}:{rows.line_num + 2}"
+        where = f"{name}:{rows.line_num + above + 1}"
         try:
             cells = next(rows, None)
         except csv.Error as error:

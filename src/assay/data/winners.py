@@ -1,6 +1,7 @@
 """Verdicts on two responses as layouts state them: a winner's name, its number, a probability, a
 signed strength or two scores."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,10 +13,14 @@ __all__ = ["VERDICTS", "number_of", "said", "signed", "undecided", "verdict", "w
 
 VERDICTS: Final = ("winner", "choice", "prefer", "strength", "first_score")
 """Parts of a row that say which of two responses is better; a row has at most one of them."""
-SIDE: Final = re.compile(r"(?:(?:model|response|answer|output|assistant|option)[ _]?)?([ab12])")
+SIDE: Final = re.compile(
+    r"(?:(?:model|response|answer|output|assistant|option|completion|text)[ _-]?)?([ab12])"
+)
+PLACES: Final = {"left": 1.0, "first": 1.0, "right": 0.0, "second": 0.0}
+"""Which of two is better by where it stood, as pages for labelling say it."""
 ORDER: Final = re.compile(r"a(=|>+|<+)b|b(=|>+|<+)a")
 TIES: Final = frozenset(("both_bad", "both bad", "bothbad", "both_good", "both good", "draw"))
-KNOWN: Final = "model_a, model_b or tie, A>B, or 1 for the first and 2 for the second"
+KNOWN: Final = "model_a, model_b, left, right or tie, A>B, or 1 for the first and 2 for the second"
 
 
 def verdict(said: Mapping[str, Any], names: Mapping[str, str]) -> tuple[float, float | None] | None:
@@ -41,12 +46,16 @@ def verdict(said: Mapping[str, Any], names: Mapping[str, str]) -> tuple[float, f
 
 
 def winner(value: object, field: str) -> float:
-    """Return the probability that the first is better from a name such as model_a, B>A or tie, or
-    from a number between 1, the first, and 2, the second."""
+    """Return the probability that the first is better from a name such as model_a, left, B>A or
+    tie, or from a number between 1, the first, and 2, the second; of several votes, their share."""
     if value is None:
         raise undecided(field)
+    if isinstance(votes := fields.parsed(value), list) and votes:
+        return math.fsum(winner(vote, field) for vote in votes) / len(votes)
     if isinstance(value, str):
         said = " ".join(value.casefold().split()).removeprefix("[[").removesuffix("]]")
+        if said in PLACES:
+            return PLACES[said]
         if side := SIDE.fullmatch(said):
             return float(side[1] in "a1")
         if order := ORDER.fullmatch(said):

@@ -164,7 +164,7 @@ class Schedule:
         return max(IN_A_ROW, self.concurrency)
 
     async def _see_whether_down(self, least: int) -> None:
-        """Raise `BackendError` where so many prefixes in a row got nothing, and neither does a
+        """Raise `BackendError` where so many requests in a row got nothing, and neither does a
         request that was answered before: some prefixes may be more than a server can do, and that
         is no reason to leave the others."""
         if len(self._exhausted) < least:
@@ -174,7 +174,7 @@ class Schedule:
             answer = await self.client.ask(*proof, tries=1)
             if not isinstance(answer, Failure) or answer.refused:
                 return
-        count = f"{len(failures)} prefixes in a row" if len(failures) > 1 else "A prefix"
+        count = f"{len(failures)} requests in a row" if len(failures) > 1 else "A request"
         raise BackendError(
             f"{count} got nothing from {self.client.url}: {failures[-1].reason}. Is the server"
             " running, is this its address, and what are its limits? See to it, then run this"

@@ -43,6 +43,12 @@ def verifier_of(word: Word) -> Verifier:
             f"{name} checks whole responses and finds no final answer to compare or vote by; give"
             f" math, numeric or package.module:Class here, and {name} where a scorer is asked for"
         )
+    if cut(word.what, ":")[0] == "column":
+        raise ConfigError(
+            f"{name} is a column of scores, and no verifier; make it the grades of rankings"
+            " (--columns prompt=PROMPT,responses=RESPONSES,scores=NAME), which are the gold of"
+            " `assay best-of-n`, or sweep by `assay overopt bon --gold-column NAME`"
+        )
     if not cut(word.what, ":")[1]:
         hint = did_you_mean(name, VERIFIERS)
         raise ConfigError(

@@ -95,7 +95,7 @@ def _layout(name: str, row: Mapping[str, Any], source: str | Path) -> ModuleType
     raise DataError(
         f"{source}: the columns {', '.join(map(str, row)) or '(none)'} are no layout of votes"
         f" ({', '.join(LAYOUTS)}); name the columns of a plain table, such as"
-        " columns={'first': 'a', 'second': 'b', 'outcome': 'who_won'}"
+        " --columns first=model_1 second=model_2 outcome=who_won (from Python, a dictionary)"
     )
 
 

@@ -75,7 +75,8 @@ class Table:
         if found is None and part in ("first", "second", "outcome"):
             raise DataError(
                 f"no column says the {part} ({', '.join(KNOWN[part])}); the row has"
-                f" {', '.join(row)}; name it (columns={{'{part}': ...}})"
+                f" {', '.join(row)}; where that is in another column name it (--columns"
+                f" {part}=NAME), and leave out rows in which it is empty"
             )
         return None if found is None else row[found]
 
