@@ -52,7 +52,8 @@ def why_not(path: Path, kind: str) -> str | None:
     said = next((SUFFIXES[end] for end in SUFFIXES if name.endswith(end)), None)
     if said and (not kind or ".tar." in name):
         return said
-    if kind.endswith((".gz", ".zst", ".parquet", ".arrow")):
+    # What is read of a pipe is gone.
+    if kind.endswith((".gz", ".zst", ".parquet", ".arrow")) or not path.is_file():
         return None
     with path.open("rb") as file:
         start = file.read(64).lstrip()
