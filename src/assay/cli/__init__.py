@@ -177,7 +177,7 @@ def _usage() -> str:
     lines = "\n".join(f"  {name:<11} {text}" for name, text in COMMANDS.items())
     head = "usage: assay COMMAND [OPTIONS]\n\nReward models: make them, use them, test them."
     tail = (
-        "assay COMMAND --help explains one. assay --print-completion bash (or zsh) prints a\n"
+        "assay COMMAND --help explains one. assay --print-completion bash (zsh, fish) prints a\n"
         "script that completes the names of commands."
     )
     return f"{head}\n\n{lines}\n\n{tail}"

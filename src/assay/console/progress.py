@@ -64,13 +64,15 @@ def _bar(what: str, total: int | None, start: int) -> Iterator[Show]:
 
 def _lines(what: str, total: int | None, start: int) -> Show:
     began = said = time.monotonic()
+    ended = False
 
     def show(done: int, note: str) -> None:
-        nonlocal said
+        nonlocal said, ended
         now = time.monotonic()
-        if now - said < EVERY and done != total:
+        # The end is said at once, and not again each second while other work goes on.
+        if now - said < EVERY and (done != total or ended):
             return
-        said = now
+        said, ended = now, done == total
         each = (now - began) / max(done - start, 1)
         left = "" if total is None else f"/{total}, {each * (total - done):.0f} s left"
         print(f"{what}: {done}{left}, {note}", file=sys.stderr, flush=True)

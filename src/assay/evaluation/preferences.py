@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from assay import stats
 from assay.data.records import cluster_key
@@ -111,7 +111,7 @@ def _calibration(
 ) -> Calibrated:
     """How well log-odds (pairs,) of the preferred response say how far it is preferred."""
     # The higher score first: its probability of being preferred, and how far it was.
-    confidence = np.asarray(expit(np.abs(log_odds)), dtype=np.float64)
+    confidence = np.asarray(scipy.special.expit(np.abs(log_odds)), dtype=np.float64)
     agreed = np.where(log_odds > 0, preferred, np.where(log_odds < 0, 1 - preferred, 0.5))
     clustering = {key: sampling[key] for key in ("clusters", "unscored")}
     slope = stats.calibration_slope(log_odds, preferred, intercept=False, **clustering).slope
@@ -119,7 +119,7 @@ def _calibration(
         log_odds, preferred, confidence, agreed, credit=right, options=options, **clustering
     )
     metrics = {
-        "brier": stats.brier(expit(log_odds), preferred, **sampling),
+        "brier": stats.brier(scipy.special.expit(log_odds), preferred, **sampling),
         "ece": stats.ece(confidence, agreed, bins=options.bins, **sampling),
         "calibration_slope": slope,
     }

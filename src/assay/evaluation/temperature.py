@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
+import scipy
 
 from assay import stats
 from assay.errors import DataError
@@ -72,7 +72,7 @@ def rescaled(
 
 def _losses(logits: Array, gold: Array) -> dict[str, Array]:
     """Log loss and Brier score of each row, its highest probability, and gold's of that option."""
-    logs = log_softmax(logits, axis=1)
+    logs = scipy.special.log_softmax(logits, axis=1)
     p = np.exp(logs)
     top = p.max(axis=1)
     tied = p == top[:, None]

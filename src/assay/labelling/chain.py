@@ -19,9 +19,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import betaln, entr, expit, logit, xlog1py, xlogy
 
 __all__ = [
     "START",
@@ -37,16 +36,23 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+
+def _logit(p: float) -> float:
+    """The logit of a chance, without scipy.special, which a command's help would wait for."""
+    return float(np.log(p / (1 - p)))
+
+
 START = np.array(
     [
-        logit(0.15),
-        logit(0.02),
-        logit(0.7),
+        _logit(0.15),
+        _logit(0.02),
+        _logit(0.7),
         np.log(4),
-        logit(0.08),
+        _logit(0.08),
         np.log(4),
-        logit(0.97),
-        logit(0.03),
+        _logit(0.97),
+        _logit(0.03),
     ]
 )
 """Where the fit starts, and what its prior is centred on: one step in seven goes wrong and one in
@@ -83,7 +89,9 @@ class Beliefs:
     def of(cls, x: Array) -> "Beliefs":
         """From unbounded parameters: logits of chances and means, logarithms of the Betas'
         sizes."""
-        wrong, recovers, mean1, mean0, answer1, answer0 = expit(x[[0, 1, 2, 4, 6, 7]]).tolist()
+        wrong, recovers, mean1, mean0, answer1, answer0 = scipy.special.expit(
+            x[[0, 1, 2, 4, 6, 7]]
+        ).tolist()
         size1, size0 = np.exp(x[[3, 5]]).tolist()
         beta1, beta0 = (
             (mean * size, (1 - mean) * size) for mean, size in ((mean1, size1), (mean0, size0))
@@ -124,10 +132,14 @@ def evidence(counts: Counts, beliefs: Beliefs) -> Array:
 
     def of(a: float, b: float, answer: float) -> Array:
         s_N_T, n_N_T = counts.right_N_T, counts.judged_N_T
-        log_N_T: Array = betaln(a + s_N_T, b + n_N_T - s_N_T) - betaln(a, b)
+        log_N_T: Array = scipy.special.betaln(a + s_N_T, b + n_N_T - s_N_T) - scipy.special.betaln(
+            a, b
+        )
         known = np.flatnonzero(~np.isnan(counts.answer_N) & (counts.steps_N > 0))
         z = counts.answer_N[known]
-        log_N_T[known, counts.steps_N[known] - 1] += xlogy(z, answer) + xlog1py(1 - z, -answer)
+        log_N_T[known, counts.steps_N[known] - 1] += scipy.special.xlogy(
+            z, answer
+        ) + scipy.special.xlog1py(1 - z, -answer)
         return log_N_T.T
 
     sound, lost = of(*beliefs.sound, beliefs.answer_sound), of(*beliefs.lost, beliefs.answer_lost)
@@ -196,7 +208,9 @@ def fit(counts: Counts, start: Array) -> Array:
         return start
     some = _some(counts)
     bounds = [(m - 6, m + 6) for m in START]
-    found: Any = minimize(lambda x: _cost(some, x), start, method="L-BFGS-B", bounds=bounds)
+    found: Any = scipy.optimize.minimize(
+        lambda x: _cost(some, x), start, method="L-BFGS-B", bounds=bounds
+    )
     best: Array = found.x
     return best
 
@@ -299,5 +313,5 @@ def _draws(counts: Counts, x: Array) -> Array:
 
 
 def _entropy(p: Array) -> Array:
-    nats: Array = entr(p) + entr(1 - p)
+    nats: Array = scipy.special.entr(p) + scipy.special.entr(1 - p)
     return nats

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from scipy.special import betaincinv
+import scipy
 
 from assay.errors import ConfigError
 from assay.labelling.rollouts import Rollouts, Tally, need_references
@@ -160,6 +160,10 @@ def interval(tally: Tally, mass: float = 0.95) -> tuple[float, float]:
     known.
     """
     a, b = tally.right + 0.5, tally.judged - tally.right + 0.5
-    low = 0.0 if tally.right == 0 else float(betaincinv(a, b, (1 - mass) / 2))
-    high = 1.0 if tally.right == tally.judged else float(betaincinv(a, b, (1 + mass) / 2))
+    low = 0.0 if tally.right == 0 else float(scipy.special.betaincinv(a, b, (1 - mass) / 2))
+    high = (
+        1.0
+        if tally.right == tally.judged
+        else float(scipy.special.betaincinv(a, b, (1 + mass) / 2))
+    )
     return low, high

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Protocol
 
 import numpy as np
-from scipy.special import expit
+import scipy
 
 from assay.errors import ConfigError
 from assay.rl.advantages import Bools, Ints
@@ -165,7 +165,7 @@ class PAR:
             raise ConfigError("PAR needs scores of reference responses")
         other_N_M = context.references_R_M[context.owner_N]
         there_N_M = ~np.isnan(other_N_M)
-        beaten_N_M = np.where(there_N_M, expit(values_N[:, None] - other_N_M), 0.0)
+        beaten_N_M = np.where(there_N_M, scipy.special.expit(values_N[:, None] - other_N_M), 0.0)
         return np.asarray(beaten_N_M.sum(1) / np.maximum(there_N_M.sum(1), 1))
 
 

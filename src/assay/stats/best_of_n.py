@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
@@ -172,4 +172,9 @@ def _rank_weights(m: int, ns: NDArray[np.int64]) -> Array:
 
 
 def _log_choose(n: NDArray[np.int64], k: NDArray[np.int64]) -> Array:
-    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1), dtype=np.float64)
+    return np.asarray(
+        scipy.special.gammaln(n + 1)
+        - scipy.special.gammaln(k + 1)
+        - scipy.special.gammaln(n - k + 1),
+        dtype=np.float64,
+    )

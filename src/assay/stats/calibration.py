@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
@@ -228,7 +228,7 @@ def calibration_slope(
         raise DataError(
             "calibration_slope takes finite logits; `to_logits` makes them from probabilities"
         )
-    _, y = _checked(expit(x), labels)
+    _, y = _checked(scipy.special.expit(x), labels)
     ids, k = cluster_ids(clusters, len(x))
     design = np.column_stack([x, np.ones_like(x)]) if intercept else x[:, None]
     fit = _newton(design, y) if k > 1 else None
@@ -238,7 +238,7 @@ def calibration_slope(
             slope=unknown, intercept=unknown if intercept else _fixed(0.0, k, unscored)
         )
     beta, inverse = fit
-    residual = (y - expit(design @ beta))[:, None] * design
+    residual = (y - scipy.special.expit(design @ beta))[:, None] * design
     by_cluster = np.stack(
         [np.bincount(ids, weights=column, minlength=k) for column in residual.T], axis=1
     )
@@ -256,7 +256,7 @@ def calibration_slope(
 def to_logits(probabilities: ArrayLike) -> Array:
     """Log-odds of probabilities, those within 1e-6 of 0 and 1 moved inside."""
     p = np.asarray(probabilities, dtype=np.float64)
-    return np.asarray(logit(np.clip(p, EDGE, 1 - EDGE)), dtype=np.float64)
+    return np.asarray(scipy.special.logit(np.clip(p, EDGE, 1 - EDGE)), dtype=np.float64)
 
 
 def reliability(
@@ -293,7 +293,7 @@ def _newton(design: Array, y: Array, steps: int = 50) -> tuple[Array, Array] | N
     optimum."""
     beta = np.zeros(design.shape[1])
     for _ in range(steps):
-        mean = expit(design @ beta)
+        mean = scipy.special.expit(design @ beta)
         information = design.T @ (design * (mean * (1 - mean))[:, None])
         if np.linalg.cond(information) > 1e12:
             return None

@@ -4,8 +4,8 @@ effect that a test detects."""
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
 from assay.stats.intervals import Array, student_quantile
 
@@ -33,4 +33,4 @@ def detectable(error: float, df: float, *, power: float = 0.8, confidence: float
     (t₁₋α/₂ + t_power) error."""
     if not df > 0:
         return math.inf
-    return (student_quantile(df, confidence) + float(stdtrit(df, power))) * error
+    return (student_quantile(df, confidence) + float(scipy.special.stdtrit(df, power))) * error

@@ -11,8 +11,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtrit
 
 from assay.errors import DataError
 
@@ -65,7 +65,7 @@ def percentiles(draws: Array, confidence: float) -> tuple[Array, Array]:
 
 def student_quantile(df: float, confidence: float) -> float:
     """The t of a two-sided interval of this confidence with `df` degrees of freedom."""
-    return float(stdtrit(df, (1 + confidence) / 2))
+    return float(scipy.special.stdtrit(df, (1 + confidence) / 2))
 
 
 def widened(draws: ArrayLike, value: ArrayLike, k: int, confidence: float) -> Array:
@@ -80,6 +80,6 @@ def widened(draws: ArrayLike, value: ArrayLike, k: int, confidence: float) -> Ar
     x, centre = np.asarray(draws, dtype=np.float64), np.asarray(value, dtype=np.float64)
     if k < 2:
         return np.full(x.shape, np.nan)
-    z = float(ndtri((1 + confidence) / 2))
+    z = float(scipy.special.ndtri((1 + confidence) / 2))
     factor = student_quantile(k - 1, confidence) / z * float(np.sqrt(k / (k - 1)))
     return np.asarray(centre + factor * (x - centre))

@@ -6,8 +6,8 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
@@ -66,7 +66,7 @@ def items_for_kappa(
     # Off the diagonal the marginals of both categories sum to 1.
     other = (1 - kappa) ** 2 * 2 * off
     variance = (on + other - (kappa - chance * (1 - kappa)) ** 2) / (1 - chance) ** 2
-    z = float(ndtri((1 + confidence) / 2))
+    z = float(scipy.special.ndtri((1 + confidence) / 2))
     return math.ceil(z**2 * variance / half_width**2 - 1e-9)
 
 
@@ -86,7 +86,7 @@ def rogan_gladen(
             " or less: nothing can be inferred from such a judge's share"
         )
     value = (share.value + specificity.value - 1) / youden
-    z = float(ndtri((1 + confidence) / 2))
+    z = float(scipy.special.ndtri((1 + confidence) / 2))
     p, se, sp = ((e.high - e.low) / (2 * z) for e in (share, sensitivity, specificity))
     error = math.sqrt(p**2 + (value * se) ** 2 + ((1 - value) * sp) ** 2) / youden
     low, high = value - z * error, value + z * error

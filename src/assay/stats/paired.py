@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
@@ -65,7 +65,11 @@ def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> McNemar:
     only_a, only_b = int((x > y).sum()), int((y > x).sum())
     discordant = only_a + only_b
     # Fair-coin binomial, both tails: by symmetry twice the smaller one.
-    p = min(1.0, 2 * float(bdtr(min(only_a, only_b), discordant, 0.5))) if discordant else 1.0
+    p = (
+        min(1.0, 2 * float(scipy.special.bdtr(min(only_a, only_b), discordant, 0.5)))
+        if discordant
+        else 1.0
+    )
     return McNemar(only_a=only_a, only_b=only_b, n=len(x), p_value=p)
 
 

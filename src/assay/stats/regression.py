@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr
 
 from assay.errors import DataError
 from assay.stats.discovery import detectable
@@ -119,7 +119,7 @@ def _tested(
     half = student_quantile(df, confidence) * error
     return Coefficient(
         estimate=Estimate(value=value, low=value - half, high=value + half, n=n, unscored=unscored),
-        p_value=2 * float(stdtr(df, -abs(value) / error)),
+        p_value=2 * float(scipy.special.stdtr(df, -abs(value) / error)),
         detectable=detectable(error, df, confidence=confidence),
     )
 

@@ -4,8 +4,8 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaincinv
 
 from assay.errors import DataError
 from assay.stats.estimate import Estimate
@@ -64,7 +64,11 @@ def score_ends(
 def _rarest(events: float, confidence: float) -> float:
     """The Poisson mean that gives so many events or more 1 - confidence of the time; infinite
     beyond three."""
-    return float(gammaincinv(events, 1 - confidence)) if 0 < events <= RARE else float("inf")
+    return (
+        float(scipy.special.gammaincinv(events, 1 - confidence))
+        if 0 < events <= RARE
+        else float("inf")
+    )
 
 
 def trials_worth(value: float, error: float) -> float:

@@ -8,9 +8,8 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import log_softmax
 
 from assay.stats.estimate import Estimate
 from assay.stats.intervals import Array, cluster_ids, student_quantile
@@ -43,7 +42,7 @@ def temperature(
     b = _inverse(logits, gold) if k > 1 else float("nan")
     if np.isnan(b):
         return Estimate(value=b, low=b, high=b, n=k, unscored=unscored)
-    z, p = _centred(logits), np.exp(log_softmax(b * logits, axis=1))
+    z, p = _centred(logits), np.exp(scipy.special.log_softmax(b * logits, axis=1))
     expected = (p * z).sum(axis=1)
     information = float((p * (z - expected[:, None]) ** 2).sum())
     scores = np.bincount(ids, weights=((gold - p) * z).sum(axis=1), minlength=k)
@@ -84,13 +83,13 @@ def _inverse(logits: Array, gold: Array) -> float:
     shifted = np.where(np.isneginf(logits), -np.inf, z / size)
 
     def slope(log_b: float) -> float:
-        p = np.exp(log_softmax(np.exp(log_b) * shifted, axis=1))
+        p = np.exp(scipy.special.log_softmax(np.exp(log_b) * shifted, axis=1))
         return float(((gold - p) * z).sum()) / size
 
     ends = -np.log(RANGE), np.log(RANGE)
     if slope(ends[0]) <= NOTHING or slope(ends[1]) >= -NOTHING:
         return float("nan")
-    return float(np.exp(brentq(slope, *ends, xtol=1e-12))) / size
+    return float(np.exp(scipy.optimize.brentq(slope, *ends, xtol=1e-12))) / size
 
 
 def _centred(logits: Array) -> Array:

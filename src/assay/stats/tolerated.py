@@ -4,8 +4,8 @@ import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import bdtrc
 
 from assay.stats.discovery import detectable
 from assay.stats.intervals import cluster_ids
@@ -40,6 +40,6 @@ def share_beyond(
     error = math.sqrt(tolerated * (1 - tolerated) / n)
     return Coefficient(
         estimate=estimate,
-        p_value=float(bdtrc(faults - 1, k, tolerated)) if faults else 1.0,
+        p_value=float(scipy.special.bdtrc(faults - 1, k, tolerated)) if faults else 1.0,
         detectable=tolerated + detectable(error, max(n - 1, 1), confidence=confidence),
     )

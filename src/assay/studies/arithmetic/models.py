@@ -2,7 +2,7 @@
 
 import json
 import math
-import multiprocessing
+import multiprocessing.forkserver
 import sys
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -21,7 +21,7 @@ from assay.studies.arithmetic.world import Kind, World
 from assay.training.loop import train
 from assay.worlds.threads import threads
 
-__all__ = ["LOSSES", "train_and_score"]
+__all__ = ["LOSSES", "start_server", "train_and_score"]
 
 LOSSES: Mapping[Kind, str] = {
     "preference": "bradley-terry",
@@ -48,8 +48,15 @@ def train_and_score(world: World, out: Path, progress: bool) -> None:
                 done, jobs = wait(jobs, timeout=1.0, return_when=FIRST_COMPLETED)
                 for job in done:
                     job.result()
-                steps = sum(_rows(path) for path in metrics)
-                show(min(steps, total), f"steps of {len(world.kinds)} models, {len(jobs)} at work")
+                steps = min(sum(_rows(path) for path in metrics), total)
+                doing = "training" if steps < total else "checking and scoring"
+                show(steps, f"steps of {len(world.kinds)} models, {len(jobs)} {doing}")
+
+
+def start_server(world: World) -> None:
+    """Let the server of processes import torch while the policy, which takes one core, is made."""
+    if world.workers > 1 and _processes().get_start_method() == "forkserver":
+        multiprocessing.forkserver.ensure_running()
 
 
 def _processes() -> BaseContext:

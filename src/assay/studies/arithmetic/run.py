@@ -10,7 +10,7 @@ from assay.errors import DataError
 from assay.protocols import Prefix, Sampling
 from assay.runs.settings import write_atomic
 from assay.studies.arithmetic import records, report
-from assay.studies.arithmetic.models import train_and_score
+from assay.studies.arithmetic.models import start_server, train_and_score
 from assay.studies.arithmetic.overoptimization import overoptimization
 from assay.studies.arithmetic.scored import read_scored
 from assay.studies.arithmetic.sizes import quickstart
@@ -44,6 +44,8 @@ def run(out: Path, *, seed: int = 0, world: World | None = None, progress: bool 
     policy, data = out / "policy", out / "data"
     learned = [data / f"{kind}.jsonl" for kind in world.kinds]
     scores = [out / "scores" / f"{kind}.json" for kind in world.kinds]
+    if "models" not in stages.seconds:
+        start_server(world)
     with threads(world.threads):
         stages.run("policy", [policy], lambda: _policy(world, policy, progress))
         for name, prompts, n in (
