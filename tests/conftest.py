@@ -12,6 +12,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# Before torch and numpy are imported, here and in processes that tests start: there is a worker a
+# core already, and threads that wait for each other take the cores from both.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def assay_data() -> Path:

@@ -81,8 +81,9 @@ def test_what_cannot_be_played_is_told(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_calculators_world_is_what_rl_reads(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("assay.studies.calculator.DEMONSTRATIONS", 200)
     sizes = ("--problems", "5", "--held-out", "3", "--trajectories", "4", "--steps", "2")
     out = said(capsys, "calculator", "--out", str(tmp_path), *sizes)
     assert out.count("wrote ") == 4

@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from tests import forked
 from tests.models import tiny
 from tests.training import planted
 
@@ -28,11 +29,16 @@ SMALL = [
 ]
 
 
-def assay(*arguments: object, code: int = 0) -> str:
-    """Run a command; its output, after checking its exit status."""
-    command = [sys.executable, "-m", "assay.cli", *map(str, arguments)]
+def assay(*arguments: object, code: int = 0, fresh: bool = False) -> str:
+    """Run a command; its output, after checking its exit status. fresh: in a new interpreter."""
+    command = ["-m", "assay.cli", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if fresh:
+        done = subprocess.run(
+            [sys.executable, *command], capture_output=True, text=True, env=environment, check=False
+        )
+    else:
+        done = forked.run(command, environment)
     assert done.returncode == code, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -51,7 +57,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             chosen, rejected = record.responses if record.prefer == 1 else record.responses[::-1]
             row = {"prompt": record.prompt.text, "chosen": chosen.text, "rejected": rejected.text}
             file.write(json.dumps(row) + "\n")
-    assay("data", "split", home / "pairs.jsonl", "--out", home / "split", "--test", "0.2")
+    assay(
+        "data", "split", home / "pairs.jsonl", "--out", home / "split", "--test", "0.2", fresh=True
+    )
     files = [
         "--data",
         home / "split" / "train.jsonl",
@@ -60,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--out",
         home / "rm",
     ]
-    assay("train", "bradley-terry", *files, *SMALL)
+    assay("train", "bradley-terry", *files, *SMALL, fresh=True)
     return home
 
 

@@ -38,15 +38,16 @@ def scores(model: Any) -> list[float]:
         return [float(model(model.collate([s]))[0, -1]) for s in sequences]
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> Path:
-    """A reward model of this library."""
-    backbone = tiny_models.save_causal(tmp_path / "lm", "qwen2.5")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reward model of this library, which every test only reads."""
+    folder = tmp_path_factory.mktemp("heads")
+    backbone = tiny_models.save_causal(folder / "lm", "qwen2.5")
     save(
         create(backbone, layout=Layout(template="chat"), readout=PREFERENCE, seed=7),
-        tmp_path / "trained",
+        folder / "trained",
     )
-    return tmp_path / "trained"
+    return folder / "trained"
 
 
 @pytest.mark.parametrize("kind", ["ours", "stock"])

@@ -1,6 +1,5 @@
 """Processes of a test, started as torchrun starts them."""
 
-import multiprocessing
 import signal
 import socket
 import time
@@ -8,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.forked import context
 from tests.training.together import work
 
 SECONDS = 240
@@ -15,10 +15,6 @@ SECONDS = 240
 
 def start(size: int, calls: Sequence[Sequence[str]], folder: Path) -> list[Any]:
     """One process a rank, told what torchrun would tell; calls: of each, or one of all."""
-    # What all of them import is imported once.
-    context = multiprocessing.get_context("forkserver")
-    names = ["tests.training.together", "assay.workflows.train", "tests.rl.together"]
-    context.set_forkserver_preload([*names, "assay.workflows.rl"])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -28,7 +24,7 @@ def start(size: int, calls: Sequence[Sequence[str]], folder: Path) -> list[Any]:
     for rank in range(size):
         mine = {k: str(v) for k, v in (told | {"RANK": rank, "LOCAL_RANK": rank}).items()}
         given = mine, calls[rank % len(calls)], folder / f"said.{rank}"
-        made.append(context.Process(target=work, args=given, name=str(given[2]), daemon=True))
+        made.append(context().Process(target=work, args=given, name=str(given[2]), daemon=True))
         made[-1].start()
     return made
 
