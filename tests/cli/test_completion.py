@@ -22,8 +22,8 @@ TYPED = [
 ]
 
 
-@pytest.mark.parametrize("typed,offered", TYPED)
-@pytest.mark.parametrize("shell,code", [("bash", BASH), ("fish", FISH)])
+@pytest.mark.parametrize(("typed", "offered"), TYPED)
+@pytest.mark.parametrize(("shell", "code"), [("bash", BASH), ("fish", FISH)])
 def test_a_shell_offers(
     shell: str, code: str, typed: tuple[str, ...], offered: set[str], tmp_path: Path
 ) -> None:
@@ -49,7 +49,8 @@ def test_a_new_zsh_takes_the_script(tmp_path: Path) -> None:
     code = 'source "$1" && print -r -- $_comps[assay]'
     done = subprocess.run(
         ["zsh", "-f", "-c", code, "name", script],
-        capture_output=True, text=True, check=True, env={"HOME": str(tmp_path), "PATH": "/bin:/usr/bin"},
+        capture_output=True, text=True, check=True,
+        env={"HOME": str(tmp_path), "PATH": "/bin:/usr/bin"},
     )  # fmt: skip
     assert "_bash_complete" in done.stdout
     assert "_assay" in done.stdout
