@@ -155,6 +155,21 @@ def test_equal_things_have_equal_names() -> None:
     assert fingerprint(FakeGenerator()) == fingerprint(FakeGenerator())
 
 
+def annotated(kind: type) -> type:
+    class Rule:
+        most: kind  # type: ignore[valid-type]
+
+        def score(self, text: str) -> int:
+            return len(text)
+
+    return Rule
+
+
+def test_a_users_class_is_named_by_its_code_and_not_its_annotations() -> None:
+    """Python 3.14 keeps them as a function that holds the class's whole namespace."""
+    assert fingerprint(annotated(int)) == fingerprint(annotated(float))
+
+
 def test_a_cycle_has_a_name() -> None:
     a, b = SimpleNamespace(name="a"), SimpleNamespace(name="a")
     a.other, b.other = a, b

@@ -33,7 +33,8 @@ from assay.sandbox.launch import bwrap
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
 GROUPS: Final = ("reads", "writes", "network", "processes", "resources", "kernel")
-PYTHON: Final = Path("/usr/bin/python3")
+PYTHON: Final = Path(os.environ.get("ASSAY_SANDBOX_PYTHON", "/usr/bin/python3"))
+"""What runs the programs: of the system's, for one that is tested may be where only root goes."""
 NOBODY: Final = 65534
 LIMITS: Final = Limits(
     seconds=1, wall=4.0, memory=512 << 20, output=1 << 18, disk=4 << 20, threads=8, files=32

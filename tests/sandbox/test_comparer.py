@@ -3,14 +3,17 @@ never an error, never long."""
 
 import contextlib
 import json
+import pathlib
 import sys
 import time
+import uuid
 from collections.abc import Callable
 
 import pytest
 
 from assay.sandbox import Limits
 from assay.sandbox.inside.codec import MAX_DEPTH, Undecodable, decode, encode
+from assay.sandbox.inside.comparing import known
 from assay.verifiers.code.compare import Comparison, same_text
 from assay.verifiers.code.suites import Assertions, Calls
 from assay.verifiers.code.verifier import Code
@@ -320,3 +323,8 @@ def test_answers_over_the_channel_that_no_honest_program_gives(name: str) -> Non
     )
     assert verdict.outcome != "right"
     verdict.model_dump_json().encode()
+
+
+@pytest.mark.parametrize("kind", [int, pathlib.PosixPath, pathlib.PurePosixPath, uuid.UUID])
+def test_a_type_of_pythons_own_says_nothing_of_its_own_whatever_module_it_is_in(kind: type) -> None:
+    assert id(kind) in known(frozenset(), ()).plain

@@ -51,6 +51,9 @@ LOCKS: Final = (
     threading.local,
 )
 
+NOT_RUN: Final = frozenset({"__annotate__", "__annotate_func__"})
+"""Functions in a class that give its annotations (Python 3.14), which are in no name before it."""
+
 CODE_OF_A_CLASS: Final = (
     types.FunctionType,
     staticmethod,
@@ -227,7 +230,8 @@ class _Walk:
         code = {
             key: value
             for key, value in vars(cls).items()
-            if isinstance(value, CODE_OF_A_CLASS) or not key.startswith(("__", "_abc_"))
+            if (isinstance(value, CODE_OF_A_CLASS) and key not in NOT_RUN)
+            or not key.startswith(("__", "_abc_"))
         }
         kind = None if type(cls) is type else type(cls)
         return self._all("class", cls.__qualname__, code, cls.__bases__, kind)

@@ -116,7 +116,9 @@ def known(named: frozenset[str], more: tuple[type, ...]) -> Known:
         if id(kind) not in old:
             old[id(kind)] = kind
             waiting.extend(type.__subclasses__(kind))
-    seldom = [kind for kind in old.values() if kind.__module__ in ("pathlib", "uuid")]
+    # Python 3.13 has its paths in `pathlib._local`.
+    homes = ("pathlib", "pathlib._local", "uuid")
+    seldom = [kind for kind in old.values() if kind.__module__ in homes]
     return Known({id(kind): kind for kind in (*_PLAIN, *seldom, *more)}, old, named)
 
 

@@ -56,9 +56,9 @@ def main_module(path: str) -> types.ModuleType:
     """The module that a program is run in, as the interpreter makes it, in its place."""
     main = types.ModuleType("__main__")
     loader = importlib.machinery.SourceFileLoader("__main__", path)
-    main.__dict__.update(
-        __annotations__={}, __builtins__=builtins, __cached__=None, __file__=path, __loader__=loader
-    )
+    main.__dict__.update(__builtins__=builtins, __cached__=None, __file__=path, __loader__=loader)
+    if sys.version_info < (3, 14):  # later ones make annotations when they are asked for
+        main.__annotations__ = {}
     sys.modules["__main__"] = main
     return main
 
