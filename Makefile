@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet
 READY := $(VENV)/.ready
 QUICK := $(VENV)/.quick
 
-.PHONY: quickstart test check lint types imports docs docs-check release-check clean
+.PHONY: quickstart test check lint types imports docs docs-check docs-look release-check clean
 
 quickstart: $(QUICK)
 	$(BIN)/assay quickstart
@@ -56,6 +56,10 @@ docs:
 	test -x $(DOCS)/bin/mkdocs || $(PYTHON) -m venv $(DOCS)
 	$(DOCS)/bin/python -m pip install --quiet $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["docs"])')
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+# Every page of the built site in Chromium, wide and narrow, light and dark, and what its search finds.
+docs-look: $(READY)
+	$(BIN)/python -m tests.docs.site
 
 clean:
 	rm -rf $(VENV) .venv-docs site runs

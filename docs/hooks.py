@@ -1,9 +1,10 @@
-"""What the site has besides its pages: the changes, the examples as notebooks, Markdown beside
-every page, `llms.txt`, and nothing from outside.
+"""What the site has besides its pages: the changes and all messages, the examples as notebooks,
+Markdown beside every page, `llms.txt`, and nothing from outside.
 
 MkDocs calls these functions by their names.
 """
 
+import html
 import json
 import posixpath
 import re
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import messages
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
@@ -24,6 +26,10 @@ LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
 OUTSIDE = re.compile(r'<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)="https?:[^"]*')
 SHIM = "https://unpkg.com/iframe-worker/shim"
 NEXT = "\n\nNext: [start in five minutes](start.md), [the field guide](field-guide.md).\n"
+BOOSTS = {"reference/cli/": 2.0, "reference/api/": 1.5}
+"""Pages' folder -> how much more their words count in the search."""
+LOST = """<h1>There is no such page</h1>
+<p>Search above, or go to <a href="/index.html">the first page</a>.</p>"""
 pages: dict[str, tuple[str, str]] = {}
 """Page's source -> its title and its Markdown."""
 
@@ -38,6 +44,7 @@ def on_files(files: Any, config: Any) -> Any:
     for name, source in KEPT.items():
         text = (ROOT / source).read_text()
         files.append(File.generated(config, name, content=text + NEXT))
+    files.append(File.generated(config, "reference/messages.md", content=messages.page()))
     return files
 
 
@@ -68,15 +75,29 @@ def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
     if where.startswith("examples/"):
         link = f'<a href="{page.file.name}.ipynb" download>notebook</a>'
         led_by = led_by.replace("offers it as a notebook", f"offers it as a {link}")
-    pages[where] = (page.title or "", led_by)
+    title = re.sub(r"\\|`| \{ #.*", "", re.search(r"^# (.+)$", led_by, re.MULTILINE)[1])
+    pages[where] = (title, led_by)
+    # What a browser's tab, a search engine and a shared link show.
+    page.meta.setdefault("description", html.escape(re.sub(r"[*`\\]", "", _first(led_by))))
+    if not page.is_homepage:
+        page.meta.setdefault("title", html.escape(title))
+    for folder, boost in BOOSTS.items():
+        if where.startswith(folder):
+            page.meta.setdefault("search", {"boost": boost})
     return led_by
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
     """Load the site's own worker, name the search for screen readers, and the Markdown beside."""
     beside = posixpath.basename(page.file.dest_uri).removesuffix(".html") + ".md"
-    link = f'<link rel="alternate" type="text/markdown" href="{beside}"></head>'
-    output = output.replace("</head>", link, 1)
+    about = page.meta["description"]
+    shown = page.meta.get("title", page.title)
+    head = (
+        f'<link rel="alternate" type="text/markdown" href="{beside}">'
+        f'<meta property="og:title" content="{shown}">'
+        f'<meta property="og:description" content="{about}"></head>'
+    )
+    output = output.replace("</head>", head, 1)
     named = '<div class="md-search" data-md-component="search" role="dialog"'
     output = output.replace(named, f'{named} aria-label="Search"')
     up = posixpath.relpath("assets/worker.js", posixpath.dirname(page.file.dest_uri) or ".")
@@ -84,6 +105,16 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
     if outside := OUTSIDE.search(output):
         raise PluginError(f"{page.file.src_uri} loads something from outside: {outside[0]}")
     return output
+
+
+def on_post_template(output_content: str, template_name: str, **_: Any) -> str:
+    """Say on the page for what is not there where to go; it loads nothing from outside either."""
+    if template_name == "404.html":
+        output_content = output_content.replace("<h1>404 - Not found</h1>", LOST)
+        output_content = output_content.replace(SHIM, "/assets/worker.js")
+        if outside := OUTSIDE.search(output_content):
+            raise PluginError(f"404 loads something from outside: {outside[0]}")
+    return output_content
 
 
 def on_post_build(config: Any) -> None:
@@ -100,8 +131,10 @@ def on_post_build(config: Any) -> None:
 
 def _first(text: str) -> str:
     """Return the first sentence below the title."""
-    body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
+    body = re.sub(r"\A---\n.*?\n---\n|^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
     for block in body.split("\n\n"):
-        if block[:1].isalnum():
-            return re.split(r"(?<=[.:?])\s", LINK.sub(r"\1", block.replace("\n", " ")))[0]
+        block = block.strip("\n")
+        if block and not re.match(r"[#|<>!:-]| {4}|\d+\. ", block):
+            plain = LINK.sub(r"\1", block.replace("\n", " ").replace("**", ""))
+            return re.split(r"(?<=[.?])\s", plain)[0]
     return ""

@@ -1,11 +1,32 @@
-// Search: in pages that are opened from a disk: browsers allow no workers there. A hidden frame runs
-// the worker's script instead, with the same messages.
-// What is asked for loses its leading dashes: `--out` would be read as "without out".
+// Search, in two parts.
+//
+// What is asked for becomes words: a dash, a colon or a quote of a message that is pasted would be an
+// operator. A whole word counts more than one that only begins like it (`score`, `scores`), the last
+// part of a dotted name more than the others, and in a long question nothing but whole words counts.
 const QUERY = 2;
+const MARKS = /[\s"'`:;,!?=()[\]{}<>|~^*+\\/\u2026-]+|\.+(?=\s|$)/;
+const LONG = 6;
+const COMMON = new Set(
+  "a an and are as at be by for from give has have in is it its no none not of on one or so than that the there to use was with".split(" ")
+);
+const worded = (text) => {
+  const words = text.split(MARKS).filter((word) => word);
+  if (words.length >= LONG) {
+    const telling = words.filter((word) => !COMMON.has(word.toLowerCase()));
+    return telling.map((word) => `${word}^1`).join(" ");
+  }
+  const whole = words.flatMap((word) => {
+    const parts = word.split(".").filter((part) => part);
+    return parts.map((part, at) => `${part}^${at === parts.length - 1 ? 16 : 2}`);
+  });
+  return [...whole, ...words].join(" ");
+};
 const asked = (message) =>
   message && message.type === QUERY && typeof message.data === "string"
-    ? { ...message, data: message.data.replace(/(^|\s)-+/g, "$1") }
+    ? { ...message, data: worded(message.data) }
     : message;
+// In pages that are opened from a disk browsers allow no workers. A hidden frame runs the worker's
+// script instead, with the same messages.
 if (location.protocol !== "file:") {
   const post = Worker.prototype.postMessage;
   Worker.prototype.postMessage = function (message, ...more) {
