@@ -40,14 +40,14 @@ def programs() -> Iterator[Ranking]:
 
 
 def formulas() -> Iterator[Ranking]:
-    for number in range(2, 1_500):
+    for number in range(2, 400):
         answer = rf"So \boxed{{\frac{{\sqrt{{{number}}}}}{{{number}}}}}."
         prompt = Prompt.of("How much?", reference=rf"\frac{{1}}{{\sqrt{{{number}}}}}")
         yield Ranking(prompt=prompt, responses=(Response.of(answer),), grades=(1.0,))
 
 
 def numbers() -> Iterator[Ranking]:
-    for number in range(15_000):
+    for number in range(5_000):
         prompt = Prompt.of("How many?", reference=str(number))
         yield Ranking(
             prompt=prompt, responses=(Response.of(f"The answer is {number}."),), grades=(1.0,)

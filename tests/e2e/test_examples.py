@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = {
     "over_optimization.py": [],
-    "mixture.py": ["--policy-steps", "20", "--steps", "5", "--rounds", "2"],
+    "mixture.py": ["--policy-steps", "8", "--steps", "5", "--rounds", "2"],
     "instructgpt.py": [
         "--problems",
         "12",
         "--test-problems",
         "8",
         "--policy-steps",
-        "30",
+        "8",
         "--steps",
         "8",
         "--rounds",
@@ -29,7 +31,7 @@ SMALL = {
         "--test-problems",
         "8",
         "--policy-steps",
-        "30",
+        "8",
         "--steps",
         "8",
     ],
@@ -53,8 +55,13 @@ def test_every_example_is_run() -> None:
 def test_it_runs_and_goes_on(name: str, tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / name), str(tmp_path / "run"), *SMALL[name]]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    for again in (False, True):
+        if again:
+            done = forked.run(command[1:], environment)
+        else:
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=environment, check=False
+            )
         assert done.returncode == 0, done.stderr
         assert SAYS[name] in done.stdout
         page = PAGE.get(name, "report.html")

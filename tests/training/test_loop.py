@@ -3,9 +3,6 @@
 import json
 import math
 import random
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +24,9 @@ from assay.protocols import Loss
 from assay.training.collate import encode, micro_batches
 from assay.training.loop import SAMPLE, Settings, accumulate, learning_rate, train
 from assay.types import Prompt, Record, Response
+from tests import forked
 from tests.training import planted
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 FAST = Settings(epochs=4, batch_size=32, learning_rate=5e-3)
 
 
@@ -193,25 +190,19 @@ def test_killed_at_any_step_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
         f" planted\nplanted.killed_then_resumed(pathlib.Path({str(cut)!r}))"
     )
     at = random.randint(9, lines // 2)
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=REPOSITORY,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = forked.start(["-c", code], tmp_path / "said")
     try:
         deadline = time.monotonic() + 60
         while (
             not (cut / "metrics.jsonl").exists()
             or (cut / "metrics.jsonl").read_bytes().count(b"\n") < at
         ):
-            assert process.poll() is None, process.communicate()[1]
+            assert process.is_alive(), (tmp_path / "said" / "err").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.001)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.join()
     assert (cut / "checkpoint" / "state.pt").is_file()
     assert not (cut / "reward_model.json").exists()
     # A line that the kill cut short goes too.

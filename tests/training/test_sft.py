@@ -2,9 +2,6 @@
 ends the same."""
 
 import json
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +23,10 @@ from assay.training.collate import Example
 from assay.training.settings import Settings
 from assay.training.sft import FineTuned, accumulate, cut, demonstrations, encode, fine_tune
 from assay.types import Group, Preference, Prompt, Ranking, Response, StepLabels
+from tests import forked
 from tests.models import tiny
 from tests.training import planted
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PLAIN, CHAT = Layout(max_length=96), Layout(max_length=96, template="chat")
 FAST = Settings(epochs=2, batch_size=16, learning_rate=5e-3)
 ANSWERS = {"Name a colour.": "Blue", "What is 2 + 2?": "It is 4.", "Say yes.": "yes, yes"}
@@ -336,25 +333,19 @@ def test_killed_it_goes_on_bit_for_bit(tmp_path: Path) -> None:
         "import pathlib\nfrom tests.training import planted\n"
         f"planted.policy_killed_then_resumed(pathlib.Path({str(killed)!r}))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=REPOSITORY,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = forked.start(["-c", code], tmp_path / "said")
     try:
         deadline = time.monotonic() + 60
         while (
             not (killed / "metrics.jsonl").exists()
             or (killed / "metrics.jsonl").read_bytes().count(b"\n") < 13
         ):
-            assert process.poll() is None, process.communicate()[1]
+            assert process.is_alive(), (tmp_path / "said" / "err").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.001)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.join()
     assert (killed / "checkpoint" / "state.pt").is_file()
     assert not (killed / "sft.json").exists()
     with (killed / "metrics.jsonl").open("ab") as file:
