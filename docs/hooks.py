@@ -26,8 +26,9 @@ LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
 OUTSIDE = re.compile(r'<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)="https?:[^"]*')
 SHIM = "https://unpkg.com/iframe-worker/shim"
 NEXT = "\n\nNext: [start in five minutes](start.md), [the field guide](field-guide.md).\n"
-BOOSTS = {"reference/cli/": 2.0, "reference/api/": 1.5}
-"""Pages' folder -> how much more their words count in the search."""
+SOUGHT = ("reference/cli/", "reference/api/")
+BOOST = 1.5
+"""How much more the search counts words of these folders, which are looked up by name."""
 LOST = """<h1>There is no such page</h1>
 <p>Search above, or go to <a href="/index.html">the first page</a>.</p>"""
 pages: dict[str, tuple[str, str]] = {}
@@ -81,9 +82,8 @@ def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
     page.meta.setdefault("description", html.escape(re.sub(r"[*`\\]", "", _first(led_by))))
     if not page.is_homepage:
         page.meta.setdefault("title", html.escape(title))
-    for folder, boost in BOOSTS.items():
-        if where.startswith(folder):
-            page.meta.setdefault("search", {"boost": boost})
+    if where.startswith(SOUGHT):
+        page.meta.setdefault("search", {"boost": BOOST})
     return led_by
 
 

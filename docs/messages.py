@@ -88,7 +88,8 @@ def page() -> str:
             if name != package:
                 parts.append(f"### {name} {{ #{name.replace('.', '-')} }}")
             parts.append(MARKS.sub(lambda match: match[1] or f"\\{match[2]}", about))
-            parts.append("\n".join(f"- ``` {text} ```" for text in said))
+            # A heading each, for the search knows places by headings.
+            parts += [f"#### ``` {text} ```" for text in said]
     return "\n\n".join([*parts, CLOSING])
 
 

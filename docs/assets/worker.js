@@ -1,3 +1,11 @@
+// The theme asks for a map of the site that nothing here uses, beside the page, where it is not; from a
+// disk browsers refuse it. It gets an empty one.
+const open = XMLHttpRequest.prototype.open;
+XMLHttpRequest.prototype.open = function (method, url, ...more) {
+  const empty = String(url).endsWith("sitemap.xml") ? "data:text/xml,<urlset/>" : url;
+  return open.call(this, method, empty, ...more);
+};
+
 // Search, in two parts.
 //
 // What is asked for becomes words: a dash, a colon or a quote of a message that is pasted would be an

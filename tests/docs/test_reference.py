@@ -89,7 +89,7 @@ def test_the_page_of_messages_explains_every_package_by_a_page_that_is_there() -
     titles = re.findall(r"^### `(.+)`$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
     assert len(titles) >= 20
     assert len(module.messages()) > 400
-    assert text.count("\n- ``` ") >= 1400
+    assert text.count("\n#### ``` ") >= 1400
     for target in module.EXPLAINED.values():
         assert (DOCS / "reference" / target).exists(), target
     packages = {path.stem for path in (ROOT / "src/assay").iterdir()}
