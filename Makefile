@@ -1,5 +1,6 @@
 # Two front doors, each doing all its own set-up: `make quickstart` (the main job) and `make test`.
 PYTHON ?= python3
+TORCH_FROM ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
@@ -38,14 +39,14 @@ release-check:
 # that must not be replaced. Compiling to bytecode takes longer than copying, and most of it would never be imported.
 $(QUICK): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --no-compile --no-deps "$$(grep '^torch==' requirements.lock)"
+	$(PIP) --no-compile --no-deps $(TORCH_FROM) "$$(grep '^torch==' requirements.lock)"
 	$(PIP) --no-compile -c requirements.lock -e '.[train,report,server]'
 	touch $@
 
 # Everything is pinned in the lock, so pip has nothing to resolve (--no-deps).
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --no-compile --no-deps "$$(grep '^torch==' requirements.lock)"
+	$(PIP) --no-compile --no-deps $(TORCH_FROM) "$$(grep '^torch==' requirements.lock)"
 	$(PIP) --no-compile --no-deps -r requirements.lock
 	$(PIP) --no-compile --no-deps --no-build-isolation -e .
 	touch $@ $(QUICK)

@@ -232,10 +232,47 @@ def pythons() -> Said:
     """Every Python that is named has a wheel of all that is needed; those here run ours."""
     python = _venv("resolve")
     for number in PYTHONS:
-        there = shutil.which(f"python{number}")
         where = ["--python-version", number, "--only-binary=:all:", "--target", "none"]
         right, said = _resolved(BINARY, python, where)
-        yield right, f"Python {number} ({there or 'not here'}): {said}"
+        yield right, f"Python {number}: {said}"
+        here = _found(number)
+        if here is None:
+            yield True, f"Python {number} is not here, and ran nothing"
+        else:
+            yield from _tried(number, here)
+
+
+def _found(number: str) -> Path | None:
+    """A Python of this version that runs: on the path, or among pyenv's."""
+    on_path = shutil.which(f"python{number}")
+    among = sorted(Path.home().glob(f".pyenv/versions/{number}.*/bin/python"))
+    for place in [*([Path(on_path)] if on_path else []), *among]:
+        done = _run([place, "-c", "import sys; print(*sys.version_info[:2], sep='.')"])
+        if done.stdout.strip() == number:
+            return place
+    return None
+
+
+def _tried(number: str, here: Path) -> Said:
+    """The wheel without extras on another Python: its version, its help, and two scores."""
+    python = _venv(f"python-{number}", here)
+    _pip(python, _wheel())
+    place = python.parents[1] / "work"
+    place.mkdir(exist_ok=True)
+    row = {"prompt": "2+3?", "responses": ["5", "six"]}
+    (place / "pool.jsonl").write_text(json.dumps(row) + "\n")
+    for words, due in {
+        "--version": VERSION,
+        "--help": "best-of-n",
+        "score pool.jsonl --scorer longest --out scored": "",
+    }.items():
+        # What is deprecated in a Python would fail in a later one.
+        done = _run([python, "-W", "error", "-m", "assay", *words.split()], cwd=place)
+        yield done.returncode == 0 and due in done.stdout, f"Python {number}: assay {words}"
+    scores = place / "scored" / "scores.jsonl"
+    rows = scores.read_text().splitlines() if scores.is_file() else []
+    values = [json.loads(row)["value"] for row in rows]
+    yield values == [1.0, 3.0], f"Python {number}: lengths of '5' and 'six': {values}"
 
 
 def quickstart() -> Said:
@@ -263,10 +300,13 @@ OUTSIDE = {name: it for name, it in os.environ.items() if not name.startswith("P
 WORK = Path(tempfile.gettempdir()) / f"assay-release-{os.getpid()}"
 
 
-def _venv(name: str) -> Path:
-    """The Python of an environment of its own, which is made where it is not there."""
+def _venv(name: str, by: Path | None = None) -> Path:
+    """The Python of an environment of its own, which is made where it is not there, by another
+    Python if one is given."""
     folder = WORK / name
-    if not folder.exists():
+    if not folder.exists() and by is not None:
+        _run([by, "-m", "venv", folder])
+    elif not folder.exists():
         venv.create(folder, with_pip=True)
     return folder / "bin" / "python"
 
