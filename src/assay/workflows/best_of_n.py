@@ -504,7 +504,7 @@ def _notes(pools: Pool, over: Population) -> list[str]:
 
 def _cell(point: "CurvePoint") -> str:
     e = point.estimate
-    ends = "no interval" if math.isnan(e.low) else f"{e.low:.3f}-{e.high:.3f}"
+    ends = "no interval" if math.isnan(e.low) else f"[{e.low:.3f}, {e.high:.3f}]"
     return "" if math.isnan(e.value) else f"{e.value:.3f}\n{ends}"
 
 
