@@ -22,7 +22,7 @@ TABLE = "prompt\tchosen\trejected\nq\tKöln\tb\n"
         ("a.xlsx", b"PK\x03\x04", "workbook", "CSV UTF-8"),
         ("a.CSV", b"PK\x03\x04rest", "workbook", "CSV UTF-8"),
         ("a.zip", b"PK\x03\x04", "archive", "unpack"),
-        ("a.jsonl.tar.gz", gzip.compress(b"x"), "archive", "unpack"),
+        ("a.jsonl.tar.gz", gzip.compress(b"x", mtime=0), "archive", "unpack"),
         ("a.jsonl.bz2", bz2.compress(b"{}"), "packed", r"\.gz or \.zst"),
         ("a.jsonl", gzip.compress(json.dumps(ROW).encode()), "gzip", r"put \.gz behind"),
         ("a.csv", TABLE.encode("utf-16"), "UTF-16", "save it as UTF-8"),
