@@ -24,7 +24,7 @@ TABLE = "prompt\tchosen\trejected\nq\tKöln\tb\n"
         ("a.zip", b"PK\x03\x04", "archive", "unpack"),
         ("a.jsonl.tar.gz", gzip.compress(b"x", mtime=0), "archive", "unpack"),
         ("a.jsonl.bz2", bz2.compress(b"{}"), "packed", r"\.gz or \.zst"),
-        ("a.jsonl", gzip.compress(json.dumps(ROW).encode()), "gzip", r"put \.gz behind"),
+        ("a.jsonl", gzip.compress(json.dumps(ROW).encode(), mtime=0), "gzip", r"put \.gz behind"),
         ("a.csv", TABLE.encode("utf-16"), "UTF-16", "save it as UTF-8"),
         ("a.tsv", b"\xfe\xff" + TABLE.encode("utf-16-be"), "UTF-16", "save it as UTF-8"),
         ("a.txt", TABLE.encode("utf-16"), "UTF-16", "save it as UTF-8"),
