@@ -8,6 +8,7 @@ way of reading costs no request.
 import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -101,6 +102,8 @@ class Ledger:
             self._file = sqlite3.connect(
                 self.path or ":memory:", timeout=WAIT_S, check_same_thread=False
             )
+            # Whoever is given one by a word does not close it, of which Python 3.13 warns.
+            weakref.finalize(self, self._file.close).atexit = False
             with self._file:
                 self._file.execute("PRAGMA journal_mode=WAL")
                 # On disk when a commit returns.

@@ -189,7 +189,11 @@ def make_class(asker: Asker, about: dict[str, Any], bases: tuple[type, ...]) -> 
         space["__class__"] = property(lambda _: _TYPES[about["name"]])
         space["__doc__"] = property(lambda self: asker.ask("get", self, "__doc__"))
         space["__module__"] = property(lambda self: asker.ask("get", self, "__module__"))
-    if not any(issubclass(base, BaseException) for base in bases):
+    if any(issubclass(base, BaseException) for base in bases):
+        # An error's fields are kept here; since 3.13 BaseException has no such methods of its own.
+        space["__setattr__"] = BaseException.__setattr__
+        space["__delattr__"] = BaseException.__delattr__
+    else:
         space["__slots__"] = ()  # `vars` of an object are the program's, too
     if not any(issubclass(base, Instance) for base in bases):
         bases = (*bases, Instance)  # last, so that a subclass of str prints as one
