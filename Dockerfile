@@ -1,7 +1,7 @@
 # A reward server: `docker build -t assay . && docker compose up`, with weights on the CPU.
 # For a GPU: `docker build -t assay:cuda --build-arg TORCH_FROM= .`, for the usual torch brings CUDA's libraries,
 # and `docker run --gpus all ... assay:cuda`; the host needs NVIDIA's driver and container toolkit alone.
-FROM python:3.12-slim AS build
+FROM python:3.11-slim AS build
 ARG TORCH_FROM="--index-url https://download.pytorch.org/whl/cpu"
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /build
@@ -11,7 +11,7 @@ RUN python -m venv /opt/assay \
  && /opt/assay/bin/pip install --no-cache-dir $TORCH_FROM "$(grep -oE '^torch==[0-9.]+' requirements.lock)" \
  && /opt/assay/bin/pip install --no-cache-dir -c requirements.lock '.[train,server,openai,math]'
 
-FROM python:3.12-slim
+FROM python:3.11-slim
 COPY --from=build /opt/assay /opt/assay
 RUN useradd --create-home --uid 10001 assay
 USER 10001
