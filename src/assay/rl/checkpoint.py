@@ -28,6 +28,7 @@ __all__ = ["State", "fingerprints", "keep_best", "load", "put", "read_best", "sa
 STATE: Final = "state.pt"
 ADDED: Final = frozenset(
     {"combine", "spread_floor", "shrinkage", "missing", "must_pass", "factor", "each_part"}
+    | {"gradient_checkpointing"}
 )
 """Fields that earlier runs did not have: at their defaults they are none of a fingerprint's, so
 that those runs resume."""
