@@ -149,7 +149,7 @@ def _missing(python: Path) -> Said:
     place = _place(python)
     for extra, words in MISSING.items():
         done = _run([python, "-m", "assay", *words.split()], cwd=place)
-        line = (done.stderr.strip().splitlines() or [""])[-1]
+        line = _last(done)
         right = done.returncode == 2 and f"pip install 'assay[{extra}]'" in line
         yield right, f"without {extra}: {line}"
     # By module, for extras whose commands need others first.

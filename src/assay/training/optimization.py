@@ -330,7 +330,8 @@ def recomputing(network: Any, on: bool) -> Iterator[None]:
     layers = [m for m in network.modules() if isinstance(m, GradientCheckpointingLayer)]
     # Layers recompute, and the engine leaves their cache alone, where they are told to train.
     told = [network.base_model, *layers]
-    dropped = any("drop" in name and value for layer in told for name, value in _floats(layer))
+    values = (pair for module in told for pair in vars(module).items())
+    dropped = any("drop" in name and isinstance(value, float) and value for name, value in values)
     if not layers or dropped:
         why = "drop states while they are told to train" if layers else "have no checkpoints"
         raise ConfigError(
@@ -345,7 +346,3 @@ def recomputing(network: Any, on: bool) -> Iterator[None]:
         finally:
             for module in told:
                 module.training = False
-
-
-def _floats(module: Any) -> Iterator[tuple[str, float]]:
-    yield from ((name, value) for name, value in vars(module).items() if isinstance(value, float))
