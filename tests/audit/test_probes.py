@@ -292,7 +292,8 @@ def test_short_and_long_responses(name: str) -> None:
     began = time.process_time()
     for text in LONG:
         variants(PROBES[name], subject(text))
-    assert time.process_time() - began < 2
+    # A few tenths of a second; an expression that goes back over each text takes minutes.
+    assert time.process_time() - began < 30
 
 
 @pytest.mark.parametrize("name", ["answer-format", "markdown-removed", "reasoning-tags"])

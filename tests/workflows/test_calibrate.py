@@ -152,7 +152,8 @@ def test_pairs(tmp_path: Path) -> None:
     assert warm.fingerprint == name
     assert as_judge(warm).fingerprint != judge.fingerprint
     [said] = as_judge(warm).compare(as_groups(records[:1]))
-    a, b = (one.value for one in scores[0] if isinstance(one, Score))
+    [alone] = warm.score(as_groups(records[:1]))
+    a, b = (one.value for one in alone if isinstance(one, Score))
     assert said.prefer == pytest.approx(expit((a - b) / fit.temperature.value))  # type: ignore[union-attr]
     assert as_judge(warm, scale=1.0).compare(as_groups(records[:1])) == judge.compare(
         as_groups(records[:1])
