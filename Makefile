@@ -7,6 +7,9 @@ PIP := $(BIN)/python -m pip install --quiet
 READY := $(VENV)/.ready
 QUICK := $(VENV)/.quick
 
+# Most tests start processes, and each would compile all that it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: quickstart test check lint types imports docs docs-check docs-look release-check clean
 
 quickstart: $(QUICK)

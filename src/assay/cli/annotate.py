@@ -17,7 +17,7 @@ from assay.data.splitting import SPLITTERS
 from assay.errors import ConfigError, MissingExtra
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
-from assay.specs.scorers import KINDS
+from assay.specs.scorer_kinds import KINDS
 
 __all__ = ["COMMANDS", "Command"]
 

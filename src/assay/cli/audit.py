@@ -10,7 +10,7 @@ from assay.cli.audit_gate import AuditGate, AuditGateCheck
 from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
-from assay.specs.scorers import KINDS
+from assay.specs.scorer_kinds import KINDS
 from assay.stats.conditions import check
 
 __all__ = ["COMMANDS", "Command"]

@@ -10,7 +10,7 @@ import tyro
 from assay.cli.options import Data, Format
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
-from assay.specs.scorers import KINDS
+from assay.specs.scorer_kinds import KINDS
 
 __all__ = ["AuditGate", "AuditGateCheck"]
 

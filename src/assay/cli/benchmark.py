@@ -11,7 +11,7 @@ from assay.cli.choices import choices
 from assay.cli.options import Executor, FailOn, Overwrite, end_where
 from assay.protocols import Benchmark
 from assay.specs.compute import Compute
-from assay.specs.scorers import KINDS
+from assay.specs.scorer_kinds import KINDS
 from assay.stats.conditions import check
 
 B = TypeVar("B", bound=Benchmark[Any])

@@ -9,7 +9,7 @@ import tyro
 from assay import components
 from assay.cli.options import Data, FailOn, Format, Gates, Overwrite, end_where
 from assay.specs.compute import Compute
-from assay.specs.scorers import KINDS
+from assay.specs.scorer_kinds import KINDS
 from assay.stats.conditions import check
 
 __all__ = ["Command"]

@@ -8,7 +8,7 @@ import tyro
 
 from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
 from assay.specs.compute import Compute
-from assay.specs.scorers import KINDS
+from assay.specs.scorer_kinds import KINDS
 from assay.stats.conditions import check
 
 __all__ = ["Command"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from assay.cli.options import Aside, Data, Executor, Format, Overwrite
 from assay.errors import DataError
 from assay.specs.compute import Compute
-from assay.specs.scorers import ScorerWord
+from assay.specs.scorer_kinds import ScorerWord
 
 __all__ = ["Command"]
 

@@ -16,9 +16,9 @@ import tyro
 from assay.aggregation import Aggregation
 from assay.cli.choices import choices
 from assay.cli.options import Data, Format, Gates, Overwrite
-from assay.search import Budget, Search
+from assay.search import SHARED, Budget, Search
 from assay.specs.generators import Policy
-from assay.specs.scorers import KINDS
+from assay.specs.scorer_kinds import KINDS
 
 __all__ = ["Command", "Searching", "command"]
 
@@ -113,7 +113,5 @@ class Command(Searching, Generic[S]):
 
 def command(arguments: Sequence[str]) -> Any:
     """Return the command with all strategies, and one of the user's own where it is named."""
-    from assay.workflows.search import SHARED
-
     generic: Any = Command
     return generic[choices("search", arguments, hidden=SHARED)]

@@ -18,7 +18,7 @@ from assay.cli.serve_check import Check
 from assay.errors import ConfigError
 from assay.specs.answerers import KINDS as ANSWERERS
 from assay.specs.compute import Compute
-from assay.specs.scorers import KINDS
+from assay.specs.scorer_kinds import KINDS
 
 if TYPE_CHECKING:
     from assay.protocols import Scorer

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from assay.cli.options import Device, Dtype, Format
-from assay.specs.scorers import ScorerWord
+from assay.specs.scorer_kinds import ScorerWord
 
 __all__ = ["Check"]
 

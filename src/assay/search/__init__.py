@@ -27,6 +27,7 @@ from assay.search._choose import (
     weight,
 )
 from assay.search._plan import (
+    SHARED,
     Account,
     Budget,
     Extend,
@@ -52,6 +53,7 @@ from assay.search._run import STEP, run
 from assay.search._steps import Branch, end, ranked, score
 
 __all__ = [
+    "SHARED",
     "STEP",
     "Account",
     "Answers",

@@ -8,7 +8,7 @@ record, replay, the tree) is written once.
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from assay.errors import ConfigError
 from assay.types import Group, Prompt, Response, Score, Unscored
@@ -34,6 +34,9 @@ __all__ = [
     "extend",
     "rate",
 ]
+
+SHARED: Final = ("seed", "answers")
+"""Settings of a strategy that a command sets for it: the seed, and the verifier."""
 
 T = TypeVar("T")
 Steps = tuple[str, ...]

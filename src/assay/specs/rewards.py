@@ -20,7 +20,8 @@ from assay.rl.transforms import (
     Transform,
 )
 from assay.specs.compute import Weights
-from assay.specs.scorers import KINDS, named, open_word, scorer
+from assay.specs.scorer_kinds import KINDS
+from assay.specs.scorers import named, open_word, scorer
 from assay.specs.words import UnknownKey, Word, parse
 
 __all__ = ["GRAMMAR", "named", "part", "reward", "scorer"]

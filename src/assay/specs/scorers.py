@@ -7,9 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
-
-import tyro
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from assay import components
 from assay.aggregation import Aggregation
@@ -35,7 +33,7 @@ from assay.specs.words import UnknownKey, Word, built, cut, members, parse
 if TYPE_CHECKING:
     from assay.models.reward_model import RewardModel
 
-__all__ = ["BASELINES", "KINDS", "ScorerWord", "named", "open_word", "scorer"]
+__all__ = ["BASELINES", "named", "open_word", "scorer"]
 
 BASELINES: Final[Mapping[str, type[Any]]] = {
     "random": Random,
@@ -54,27 +52,6 @@ ENSEMBLES: Final[Mapping[str, Literal["mean", "worst", "uncertainty"]]] = {
 OF_ENSEMBLES: Final = ("standard", "variance")
 OF_ANY: Final = ("aggregate", "lower_bound")
 """Settings of the scorers around a scorer."""
-
-KINDS: Final = (
-    "a reward model's folder, a published model by the name of its preset or the hub's (`assay"
-    " models list`), a verifier (math, numeric, code, rules), a baseline (random, shortest,"
-    " longest), environment (the rewards of a trajectory's turns), column:NAME of scores in the"
-    " data, log-probability:MODEL of a language model, a judge (pointwise:ANSWERER and others; see"
-    " `assay judge`), remote:URL of a server of scores, package.module:name (a scorer,"
-    " a verifier, or a function of prompts and completions), or an ensemble of these, mean:A+B+C,"
-    " worst:A+B+C or uwo:A+B+C (the mean less the members' variance)"
-)
-"""Kinds of words, for a command's help."""
-
-
-ScorerWord = Annotated[
-    str,
-    tyro.conf.arg(
-        metavar="SCORER",
-        help=f"Scorer: {KINDS}. Settings stand behind it, as in FOLDER,template=plain.",
-    ),
-]
-"""The word of a scorer on a command line."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from assay.evaluation import searches as measured
 from assay.protocols import Generator, Sampling, Scorer, Verifier
 from assay.runs.run import Run
 from assay.runs.settings import made
-from assay.search import STEP, Budget, Record, ReplayGenerator, Search, SearchResult, run
+from assay.search import SHARED, STEP, Budget, Record, ReplayGenerator, Search, SearchResult, run
 from assay.specs.compute import Weights
 from assay.specs.generators import Policy
 from assay.stats import Estimate, summarise
@@ -36,7 +36,6 @@ from assay.workflows.gate import admitted
 
 __all__ = [
     "OPENING",
-    "SHARED",
     "SearchAnswers",
     "Setup",
     "judged",
@@ -49,8 +48,6 @@ __all__ = [
 
 REASONS: Final = 5
 """Reasons of failed requests that are reported, the most frequent ones."""
-SHARED: Final = ("seed", "answers")
-"""Settings of a strategy that every call sets for it: the seed, and the verifier."""
 
 OPENING: Final = tuple(
     "generator scorer verifier replay aggregate lower_bound sampling step gate limit format device"
