@@ -2,8 +2,10 @@
 
 import ast
 import importlib.util
+import inspect
 import re
 
+import assay
 from tests.docs.test_pages import DOCS, ROOT
 from tests.docs.test_truth import loaded
 
@@ -44,6 +46,15 @@ def test_every_public_name_has_a_place_in_the_reference() -> None:
         assert f"{home}.{name}" in there or home in there, f"assay.{name} is on no page"
     for module in ("assay.protocols", "assay.types", "assay.errors", "assay.questions"):
         assert module in there
+
+
+def test_what_a_job_returns_has_a_place_in_the_reference() -> None:
+    there = shown()
+    for name in assay.__all__:
+        job = getattr(assay, name)
+        if callable(job) and not inspect.isclass(job):
+            made = inspect.signature(job).return_annotation
+            assert f"{made.__module__}.{made.__qualname__}" in there, f"what assay.{name} returns"
 
 
 def test_a_name_that_its_own_module_hides_has_a_place_of_its_own() -> None:
