@@ -54,7 +54,9 @@ def house(source: Path = SOURCE) -> dict[str, Any]:
         "docstrings that open with What, Whether, Where, How or Of, %": round(
             100 * relative / len(docstrings), 1
         ),
-        '"ruler"': sum(len(re.findall(r"(?<!\.)ruler", text, re.IGNORECASE)) for text in files.values()),
+        '"ruler"': sum(
+            len(re.findall(r"(?<!\.)ruler", text, re.IGNORECASE)) for text in files.values()
+        ),
         "circles": sum((b, a) in arrows for a, b in arrows) // 2,
         "arrows that run up": len(_upward(arrows)),
     }
