@@ -85,8 +85,9 @@ def page() -> str:
         if package in EXPLAINED:
             parts.append(f"Explained in [{_title(EXPLAINED[package])}]({EXPLAINED[package]}).")
         for name, (about, said) in group:
-            if name != package:
-                parts.append(f"### {name} {{ #{name.replace('.', '-')} }}")
+            # A module of a package's own name has a heading too: none is left out on the way to 4.
+            anchor = name.replace(".", "-") if name != package else f"{name}-itself"
+            parts.append(f"### {name} {{ #{anchor} }}")
             parts.append(MARKS.sub(lambda match: match[1] or f"\\{match[2]}", about))
             # A heading each, for the search knows places by headings.
             parts += [f"#### ``` {text} ```" for text in said]

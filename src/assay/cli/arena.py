@@ -7,10 +7,9 @@ from typing import Annotated, Any, Final, Literal
 
 import tyro
 
-from assay.cli.options import Aside, FailOn, Format, Overwrite, end_where
+from assay.cli.options import Aside, FailOn, Format, Overwrite, check_conditions, end_where
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
-from assay.stats.conditions import check
 
 __all__ = ["COMMANDS"]
 
@@ -107,7 +106,7 @@ class ArenaRun(Compute):
         from assay.workflows.arena import arena
 
         given = dict(vars(self))
-        check(given.pop("fail_on"))
+        check_conditions(given.pop("fail_on"))
         result = arena(given.pop("players"), given.pop("data"), **given, settings=self)
         print(result)
         end_where("arena run", self.fail_on, result.metrics)
@@ -153,7 +152,7 @@ class ArenaRate:
         from assay.workflows.arena import arena_rate
 
         given = dict(vars(self))
-        check(given.pop("fail_on"))
+        check_conditions(given.pop("fail_on"))
         given["columns"] = _columns(self.columns)
         result = arena_rate(given.pop("source"), **given, settings=self)
         print(result)
@@ -209,7 +208,7 @@ class ArenaCompare:
         from assay.workflows.arena import arena_compare
 
         given = dict(vars(self))
-        check(given.pop("fail_on"))
+        check_conditions(given.pop("fail_on"))
         result = arena_compare(given.pop("one"), given.pop("other"), **given, settings=self)
         print(result)
         end_where("arena compare", self.fail_on, result.metrics)

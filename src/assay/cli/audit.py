@@ -7,11 +7,10 @@ from typing import Annotated, Any, Final
 import tyro
 
 from assay.cli.audit_gate import AuditGate, AuditGateCheck
-from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
+from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, check_conditions, end_where
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
 from assay.specs.scorer_kinds import KINDS
-from assay.stats.conditions import check
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -69,7 +68,7 @@ class Command(Compute):
         from assay.workflows.audit import audit
 
         given = dict(vars(self))
-        check(given.pop("fail_on"))
+        check_conditions(given.pop("fail_on"))
         result = audit(given.pop("reward"), given.pop("data"), **given, settings=self)
         print(result)
         end_where("audit", self.fail_on, result.metrics)
@@ -92,7 +91,7 @@ class AuditCompare:
         """Compare and print."""
         from assay.workflows.audit import compare_audits
 
-        check(self.fail_on)
+        check_conditions(self.fail_on)
         result = compare_audits(self.first, self.second)
         print(result)
         end_where("audit compare", self.fail_on, result.metrics)

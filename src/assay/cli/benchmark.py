@@ -8,11 +8,10 @@ from typing import Annotated, Any, Generic, TypeVar
 import tyro
 
 from assay.cli.choices import choices
-from assay.cli.options import Executor, FailOn, Overwrite, end_where
+from assay.cli.options import Executor, FailOn, Overwrite, check_conditions, end_where
 from assay.protocols import Benchmark
 from assay.specs.compute import Compute
 from assay.specs.scorer_kinds import KINDS
-from assay.stats.conditions import check
 
 B = TypeVar("B", bound=Benchmark[Any])
 
@@ -50,7 +49,7 @@ class Command(Compute, Generic[B]):
         from assay.workflows.benchmark import benchmark
 
         given = dict(vars(self))
-        check(given.pop("fail_on"))
+        check_conditions(given.pop("fail_on"))
         result = benchmark(given.pop("benchmark"), **given, settings=self)
         print(result)
         end_where("benchmark", self.fail_on, {**result.metrics, **result.baselines})

@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 import tyro
 
 from assay import components
-from assay.cli.options import Data, FailOn, Format, Gates, Overwrite, end_where
+from assay.cli.options import Data, FailOn, Format, Gates, Overwrite, check_conditions, end_where
 from assay.specs.compute import Compute
 from assay.specs.scorer_kinds import KINDS
-from assay.stats.conditions import check
 
 __all__ = ["Command"]
 
@@ -68,7 +67,7 @@ class Command(Compute):
         from assay.workflows.best_of_n import best_of_n
 
         given = dict(vars(self))
-        check(given.pop("fail_on"))
+        check_conditions(given.pop("fail_on"))
         result = best_of_n(**given, settings=self)
         print(result)
         if self.out is not None:

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, end_where
+from assay.cli.options import Aside, Data, FailOn, Format, Overwrite, check_conditions, end_where
 from assay.specs.compute import Compute
 from assay.specs.scorer_kinds import KINDS
-from assay.stats.conditions import check
 
 __all__ = ["Command"]
 
@@ -54,7 +53,7 @@ class Command(Compute):
         from assay.workflows.evaluate import evaluate
 
         given = dict(vars(self))
-        check(given.pop("fail_on"))
+        check_conditions(given.pop("fail_on"))
         result = evaluate(**given, settings=self)
         print(result)
         end_where("eval", self.fail_on, {**result.metrics, **result.baselines})

@@ -11,7 +11,16 @@ from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from assay.cli.options import Aside, Data, Executor, FailOn, Format, Overwrite, end_where
+from assay.cli.options import (
+    Aside,
+    Data,
+    Executor,
+    FailOn,
+    Format,
+    Overwrite,
+    check_conditions,
+    end_where,
+)
 from assay.specs.answerers import KINDS
 from assay.specs.compute import Compute
 from assay.specs.judges import GRAMMAR
@@ -50,10 +59,9 @@ class Judging(Compute):
 
     def __call__(self) -> None:
         """Judge, print, and write the files."""
-        from assay.stats.conditions import check
         from assay.workflows.judge import judge
 
-        check(self.fail_on)
+        check_conditions(self.fail_on)
         given = {key: value for key, value in vars(self).items() if key != "fail_on"}
         result = judge(**given, how=self.how, settings=self)
         print(result)

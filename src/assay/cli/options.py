@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import tyro
 
-from assay.stats import Estimate
-from assay.stats.conditions import met
+if TYPE_CHECKING:
+    from assay.stats import Estimate
 
 __all__ = [
     "Aside",
@@ -22,6 +22,7 @@ __all__ = [
     "Overwrite",
     "Threads",
     "Track",
+    "check_conditions",
     "end_where",
 ]
 
@@ -118,8 +119,18 @@ Gates = Annotated[
 ]
 
 
-def end_where(command: str, conditions: Sequence[str], estimates: Mapping[str, Estimate]) -> None:
+def check_conditions(conditions: Sequence[str]) -> None:
+    """Refuse conditions of `--fail-on` that have another form, before any work is done."""
+    # Not above: statistics need numpy, and help does not.
+    from assay.stats.conditions import check
+
+    check(conditions)
+
+
+def end_where(command: str, conditions: Sequence[str], estimates: Mapping[str, "Estimate"]) -> None:
     """Exit with 1 and a line on standard error where conditions of `--fail-on` hold."""
+    from assay.stats.conditions import met
+
     if held := met(conditions, estimates):
         print(f"assay {command}: {', '.join(held)} (--fail-on)", file=sys.stderr)
         raise SystemExit(1)

@@ -10,10 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final
-
-import numpy as np
 
 from assay.errors import ConfigError
 from assay.types import Response
@@ -108,12 +106,12 @@ class Latex:
 
     def __call__(self, text: str) -> tuple[str, ...]:
         """Paragraphs whose displays are whole; one that never closes holds nothing together."""
-        held = np.zeros(len(text) + 1, dtype=np.int64)
+        held = [0] * (len(text) + 1)
         for start, end in _displays(text):
             held[start + 1] += 1
             held[end] -= 1
-        inside = np.cumsum(held) > 0
-        return _cut(text, [end for end in _blank_lines(text) if not inside[end]])
+        open_at = [*accumulate(held)]
+        return _cut(text, [end for end in _blank_lines(text) if not open_at[end]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,13 +219,12 @@ def report(responses: Iterable[Response]) -> SplitReport:
         if response.text:
             counts.append(len(response.steps))
             longest = max(longest, *map(len, response.steps))
-    quantiles = (
-        np.quantile(counts or [0], [0, 0.25, 0.5, 0.75, 1], method="nearest").astype(int).tolist()
-    )
+    ordered = sorted(counts) or [0]
+    quantiles = [ordered[round(q * (len(ordered) - 1))] for q in (0, 0.25, 0.5, 0.75, 1)]
     return SplitReport(
         responses=len(counts),
         one_step=counts.count(1),
-        mean=float(np.mean(counts)) if counts else 0.0,
+        mean=sum(counts) / len(counts) if counts else 0.0,
         quantiles=tuple(quantiles),
         longest=longest,
     )

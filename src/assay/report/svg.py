@@ -10,7 +10,7 @@ import hashlib
 import io
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from assay.errors import MissingExtra
@@ -96,6 +96,8 @@ STYLE: Final = {
 }
 SVG: Final = "{http://www.w3.org/2000/svg}"
 XLINK_HREF: Final = "{http://www.w3.org/1999/xlink}href"
+SALT: Final = "\ue000"
+"""Stands for what sets the names of a figure apart, until all of it is there."""
 ROLES: Final = {hex_: f"var(--{role}, {hex_})" for role, hex_ in LIGHT.items()}
 
 
@@ -138,14 +140,15 @@ def drawn(
 def _inline(text: str, title: str, hovers: Sequence[Hover]) -> str:
     """Matplotlib's SVG file as an element for a page."""
     root = ET.fromstring(text)
-    salt = hashlib.sha256(text.encode()).hexdigest()[:8]
-    used = set(re.findall(r'(?:href="|url\()#([\w-]+)', text))
+    # By order: matplotlib's own names hash numbers whose last digits are the processor's.
+    used = dict.fromkeys(re.findall(r'(?:href="|url\()#([\w-]+)', text))
+    names = {name: f"{SALT}-{at}" for at, name in enumerate(used)}
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{SVG}metadata", f"{SVG}style"):
                 parent.remove(child)
     for element in root.iter():
-        _clean(element, used, salt)
+        _clean(element, names)
     root.attrib = {
         "viewBox": root.attrib["viewBox"],
         "role": "img",
@@ -155,24 +158,30 @@ def _inline(text: str, title: str, hovers: Sequence[Hover]) -> str:
     if hovers:
         root.append(_hovers(hovers))
     ET.register_namespace("", SVG.strip("{}"))
-    return ET.tostring(root, encoding="unicode")
+    made = ET.tostring(root, encoding="unicode")
+    # Several figures of a page share no name.
+    return made.replace(SALT, hashlib.sha256(made.encode()).hexdigest()[:8])
 
 
-def _clean(element: ET.Element, used: set[str], salt: str) -> None:
-    """Keep ids only where they are referred to, salted as this figure's own; shorten what nobody
-    sees; let the page choose the colours."""
-    name = element.attrib.pop("id", None)
-    if name in used:
-        element.set("id", f"{salt}-{name}")
+def _rounded(found: re.Match[str]) -> str:
+    """Return a coordinate to a hundredth; never a zero below zero."""
+    return f"{round(float(found[0]), 2) + 0.0:g}"
+
+
+def _clean(element: ET.Element, names: Mapping[str, str]) -> None:
+    """Keep ids only where they are referred to, as `names` has them; shorten what nobody sees; let
+    the page choose the colours."""
+    if (name := element.attrib.pop("id", None)) in names:
+        element.set("id", names[name])
     if (href := element.attrib.pop(XLINK_HREF, None)) is not None:
-        element.set("href", href.replace("#", f"#{salt}-"))
+        element.set("href", f"#{names[href.removeprefix('#')]}")
     for key, value in element.items():
         if key in ("d", "x", "y", "transform"):
-            value = re.sub(r"(\.\d\d)\d+", r"\1", " ".join(value.split()))
+            value = re.sub(r"-?\d+\.\d{3,}", _rounded, " ".join(value.split()))
         elif key == "style":
             value = re.sub(r"'DejaVu Sans'[^;]*", "system-ui, sans-serif", value)
             value = _roles(value)
-        element.set(key, value.replace("url(#", f"url(#{salt}-"))
+        element.set(key, re.sub(r"(?<=url\(#)[\w-]+", lambda found: names[found[0]], value))
     if element.tag != f"{SVG}text" and not (element.text or "").strip():
         element.text = None
     element.tail = None
