@@ -253,7 +253,8 @@ def identity(
     if not isinstance(data, (str, Path)):
         source = fingerprint(tuple(record.model_dump_json() for record in data))
     else:
-        source = fingerprint(Path(data)) if Path(data).exists() else str(data)
+        there = Path(str(data).partition("?")[0]).exists()  # perhaps a split of it (?split=NAME)
+        source = fingerprint(Path(data)) if there else str(data)
     settings: list[Any] = [format, dtype_of(dtype), device, set_aside]
     if texts:
         settings.append("texts")
