@@ -16,6 +16,7 @@ from assay.evaluation import Report
 from assay.judges.adapters import pair_temperature
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
+from assay.scorers.verifier import unstated
 from assay.specs.compute import Weights
 from assay.stats import Estimate
 from assay.types import Group, Prompt, Ranking, Record, Score, Unscored
@@ -149,10 +150,13 @@ def evaluate(
             if scores is not None
             else in_parts(asked, as_groups(records))
         )
+        measured = _measured(records, found, probabilities, judge, seed, temperature=temperature)
+        if scorer is not None:
+            measured.notes.extend(unstated(asked))
         return Evaluation(
             name=f"Evaluation of {_name(scorer or scores)}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
-            measured=_measured(records, found, probabilities, judge, seed, temperature=temperature),
+            measured=measured,
             more=lambda: _mistakes(records, found),
             settings=body,
             data=files,

@@ -18,6 +18,7 @@ from assay.protocols import Scorer, Verifier
 from assay.runs.outputs import check_file
 from assay.runs.settings import write_atomic
 from assay.scorers.texts import TextScorer
+from assay.scorers.verifier import unstated
 from assay.specs.compute import Weights, dtype_of
 from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Score, Unscored
@@ -104,6 +105,8 @@ class Scores:
     """One row per response, in order, with its `value` (and `steps`) or why it is `unscored`."""
     file: Path | None = None
     """File of the rows, where one was written."""
+    notes: Sequence[str] = ()
+    """What a reader has to know of what was scored in this call."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -112,6 +115,7 @@ class Scores:
             "scored": self.scored,
             "unscored": dict(self.unscored),
             "set_aside": self.set_aside,
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
     def __str__(self) -> str:
@@ -124,7 +128,7 @@ class Scores:
             lines.append(f"  {self.set_aside} rows are malformed and set aside")
         ordered = sorted(self.unscored.items(), key=lambda item: -item[1])
         lines += [f"  {count} unscored: {reason}" for reason, count in ordered[:REASONS]]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
 def score(
@@ -179,12 +183,12 @@ def score(
             if file is None:
                 some = _rows(by, source.groups(), chunk, texts)
                 rows = [*chain.from_iterable(part for _, part in some)]
-                return _result(rows, source.malformed, None)
+                return _result(rows, source.malformed, None, unstated(by))
             aside = bad is not None
             of = identity(by, given, format, dtype, device, set_aside=aside, texts=texts)
             _write(by, source.groups(), file if run is None else run.path(SCORES), of, chunk, texts)
         rows = [json.loads(line) for line in file.read_bytes().splitlines()]
-        return _result(rows, source.malformed, file)
+        return _result(rows, source.malformed, file, unstated(by))
 
     return on_processes(
         device, executor, lambda place: make(device=place), work, lambda r: replace(r, rows=())
@@ -282,7 +286,9 @@ def _aside(set_aside: str | Path | bool | None, file: Path | None) -> Path | Non
     return file.with_name(f"{file.name}.set_aside")
 
 
-def _result(rows: Sequence[Mapping[str, Any]], set_aside: int, file: Path | None) -> Scores:
+def _result(
+    rows: Sequence[Mapping[str, Any]], set_aside: int, file: Path | None, notes: Sequence[str]
+) -> Scores:
     """Summarise the rows."""
     there = [row for row in rows if "value" in row]
     unscored = Counter(row["unscored"] for row in rows if "value" not in row)
@@ -294,6 +300,7 @@ def _result(rows: Sequence[Mapping[str, Any]], set_aside: int, file: Path | None
         set_aside=set_aside,
         rows=rows,
         file=file,
+        notes=notes,
     )
 
 
