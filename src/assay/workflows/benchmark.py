@@ -111,7 +111,8 @@ def _scored(
             list(map(benchmarks.with_step, row, group.responses))
             for row, group in zip(scorer.score(groups), groups, strict=True)
         ]
-    return benchmarks.score_steps(_InParts(scorer, kept), records)
+    steps = all(isinstance(record, StepLabels) for record in records)
+    return benchmarks.score_steps(_InParts(scorer, kept, steps), records)
 
 
 def benchmark_of(
@@ -131,14 +132,14 @@ def benchmark_of(
 
 
 class _InParts:
-    """A scorer that shows its progress."""
+    """A scorer that shows its progress, and is refused early where it scores no steps."""
 
-    def __init__(self, scorer: Scorer, kept: Path | None) -> None:
-        self._scorer, self._kept = scorer, kept
+    def __init__(self, scorer: Scorer, kept: Path | None, every_step: bool) -> None:
+        self._scorer, self._kept, self._every_step = scorer, kept, every_step
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """The same scores, some groups at a time."""
-        return in_parts(self._scorer, groups, CHUNK, self._kept)
+        return in_parts(self._scorer, groups, CHUNK, self._kept, every_step=self._every_step)
 
 
 def _examples(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from assay.data.records import as_group
-from assay.errors import ConfigError
+from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer, Verifier
 from assay.runs.outputs import check_file
@@ -196,18 +196,43 @@ def score(
 
 
 def in_parts(
-    scorer: Scorer, groups: Sequence[Group], size: int = 256, kept: Path | None = None
+    scorer: Scorer,
+    groups: Sequence[Group],
+    size: int = 256,
+    kept: Path | None = None,
+    *,
+    every_step: bool = False,
 ) -> list[list[Score | Unscored]]:
-    """Score groups some at a time, showing progress on standard error. kept: journal of what actors
-    score."""
+    """Score groups some at a time, showing progress on standard error.
+
+    kept: journal of what actors score. every_step: refuse a scorer that does not score the steps of
+    a response as soon as one shows it; the first group is asked alone, for the others may cost
+    much. Raises `DataError` then.
+    """
     from assay.console.progress import progress
 
     scores: list[list[Score | Unscored]] = []
+    alone = 1 if every_step else 0
+    parts = (asked(scorer, some, size, kept) for some in (groups[:alone], groups[alone:]) if some)
     with progress("score", len(groups)) as show:
-        for _, some in asked(scorer, groups, size, kept):
-            scores += some
+        for some, rows in chain.from_iterable(parts):
+            if every_step:
+                _check_steps(some, rows)
+            scores += rows
             show(len(scores), "")
     return scores
+
+
+def _check_steps(groups: Sequence[Group], rows: Sequence[Sequence[Score | Unscored]]) -> None:
+    """Raise `DataError` where a response has a score, and not one for each of its steps."""
+    for group, row in zip(groups, rows, strict=True):
+        for response, score in zip(group.responses, row, strict=True):
+            if isinstance(score, Score) and len(score.steps) != len(response.steps):
+                raise DataError(
+                    f"a response to {group.prompt.text[:40]!r} has {len(score.steps)} step scores"
+                    f" for {len(response.steps)} steps, and steps are measured here; use a scorer"
+                    " that scores every step, such as a process model or steps:ANSWERER"
+                )
 
 
 class _Source:
