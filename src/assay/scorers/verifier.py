@@ -82,8 +82,7 @@ def unstated(scorer: object) -> list[str]:
     """Return, in a sentence, how many of the responses that a scorer judged state no answer where
     it looks for one: they are wrong, and nothing else would tell them from wrong answers."""
     inner = getattr(scorer, "scorer", scorer)
-    silent = inner._stages["extraction"] if isinstance(inner, Verified) else 0
-    if not silent:
+    if not isinstance(inner, Verified) or not (silent := inner._stages["extraction"]):
         return []
     places = getattr(inner.verifier, "find", ())
     note = f"{silent} of {inner._stages.total()} responses state no answer, and count as wrong"

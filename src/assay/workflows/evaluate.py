@@ -168,7 +168,7 @@ def _name(scorer: object) -> str:
 
 
 def _of_steps(records: Sequence[Record]) -> bool:
-    """Whether step scores are measured on these records, and not those of whole responses."""
+    """Tell whether step scores are measured here, and not those of whole responses."""
     labels = [record.labels[:-1] for record in records if isinstance(record, StepLabels)]
     judged = any(label is not None for label in chain.from_iterable(labels))
     return judged and len(labels) == len(records)
