@@ -218,7 +218,7 @@ def json_whole(
 
 
 def _is_a_row(value: dict[str, Any]) -> bool:
-    """Tell whether an object has a field that only a row has: text or a list, but of rows only where
+    """Tell whether an object has a field that only a row has: text or a list, of rows only where
     they are messages."""
     for key, inner in value.items():
         if key.casefold() not in FIELDS or not inner:
