@@ -15,6 +15,7 @@ from typing import Any
 import messages
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
+from summary import LINK, summary
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -22,7 +23,6 @@ from tests.docs.render import notebook_of  # noqa: E402
 
 KEPT = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 """Page -> the file at the repository's root that it shows."""
-LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)")
 OUTSIDE = re.compile(r'<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)="https?:[^"]*')
 SHIM = "https://unpkg.com/iframe-worker/shim"
 NEXT = "\n\nNext: [start in five minutes](start.md), [the field guide](field-guide.md).\n"
@@ -79,7 +79,7 @@ def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
     title = re.sub(r"\\|`| \{ #.*", "", re.search(r"^# (.+)$", led_by, re.MULTILINE)[1])
     pages[where] = (title, led_by)
     # What a browser's tab, a search engine and a shared link show.
-    page.meta.setdefault("description", html.escape(re.sub(r"[*`\\]", "", _first(led_by))))
+    page.meta.setdefault("description", html.escape(re.sub(r"[*`\\]", "", summary(led_by))))
     if not page.is_homepage:
         page.meta.setdefault("title", html.escape(title))
     if where.startswith(SOUGHT):
@@ -125,16 +125,5 @@ def on_post_build(config: Any) -> None:
         beside = site / source
         beside.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(text)
-        lines.append(f"- [{title}]({source}): {_first(text)}")
+        lines.append(f"- [{title}]({source}): {summary(text)}")
     (site / "llms.txt").write_text("\n".join(lines) + "\n")
-
-
-def _first(text: str) -> str:
-    """Return the first sentence below the title."""
-    body = re.sub(r"\A---\n.*?\n---\n|^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
-    for block in body.split("\n\n"):
-        block = block.strip("\n")
-        if block and not re.match(r"[#|<>!:-]| {4}|\d+\. ", block):
-            plain = LINK.sub(r"\1", block.replace("\n", " ").replace("**", ""))
-            return re.split(r"(?<=[.?])\s", plain)[0]
-    return ""

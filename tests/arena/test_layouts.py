@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.arena.layouts import LAYOUTS, read, write
+from assay.arena.layouts import LAYOUTS, lmarena, read, write
 from assay.arena.votes import Outcome, Votes, votes
 from assay.errors import ConfigError, DataError
 
@@ -202,6 +202,57 @@ def test_a_plain_table_may_have_any_columns(tmp_path: Path) -> None:
         read(path, "plain")
     with pytest.raises(ConfigError, match="no layout of votes is called 'elo'"):
         read(path, "elo")
+
+
+def test_a_vote_may_name_the_winner_and_a_cell_may_be_empty(tmp_path: Path) -> None:
+    said = ["", "x", "y", "tie", "nobody", "", "model_a"]
+    stated = {name.format(side): 1 for name in lmarena.STATED for side in "ab"}
+    columns: list[dict[str, Any]] = [
+        {"first": "x", "second": "y"},
+        {"first": "x", "second": "y", "prompt": "p"},
+        {"model_a": "x", "model_b": "y", "conv_metadata": json.dumps(stated)},
+    ]
+    for i, names in enumerate(columns):
+        rows = [{**names, "winner": winner} for winner in said]
+        made = read(rows_of(f"{i}.csv", rows, tmp_path))
+        first, second, tie, _ = Outcome
+        assert [Outcome(each) for each in made.outcome] == [first, second, tie, first]
+        assert dict(made.left_out) == {"the outcome is not known": 3}
+    named = {"outcome": "winner"}
+    assert len(read(tmp_path / "0.csv", columns=named)) == 4
+
+
+def test_a_name_that_is_also_a_word_for_the_other_is_no_outcome(tmp_path: Path) -> None:
+    rows = [
+        {"first": "b", "second": "a", "winner": "a"},
+        {"first": "x", "second": "x2", "winner": 1},
+    ]
+    made = read(rows_of("a.jsonl", rows, tmp_path))
+    assert (made.outcome.tolist(), dict(made.left_out)) == ([0], {"the outcome is not known": 1})
+
+
+def test_games_that_are_missing_are_left_out_and_counted(tmp_path: Path) -> None:
+    cases = {layout: rows[0] for _, layout, rows, _, _ in published()}
+    gone = {
+        "arena-hard": ("games", 2),
+        "mt-bench": ("g2_winner", 1),
+        "judge-arena": ("judge_completion", 1),
+    }
+    for layout, (column, count) in gone.items():
+        rows = [cases[layout], {**cases[layout], column: None}]
+        made = read(rows_of(f"{layout}.jsonl", rows, tmp_path))
+        assert dict(made.left_out) == {"the outcome is not known": count}
+    rows = [{**cases["arena-hard"], "games": "A>B"}]
+    with pytest.raises(DataError, match=r"'games': expected a list of two games"):
+        read(rows_of("a.jsonl", rows, tmp_path), "arena-hard")
+
+
+def test_a_row_of_json_without_an_outcome_is_told_what_to_do(tmp_path: Path) -> None:
+    rows = [{"first": "a", "second": "b", "outcome": 1}, {"first": "a", "second": "b"}]
+    with pytest.raises(
+        DataError, match=r"a\.jsonl:2: no column says the outcome .* leave out rows"
+    ):
+        read(rows_of("a.jsonl", rows, tmp_path))
 
 
 def test_a_row_that_cannot_be_read_is_named_with_its_place(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`assay benchmark`: from a model or a file of step scores to a report."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 
 from assay import cli
 from assay.models.checkpoint import save
+from assay.scorers.baselines import Longest
+from assay.types import Group, Score, Unscored
 from tests.training import planted
 
 DATA = Path(__file__).resolve().parent.parent / "golden" / "processbench.jsonl"
@@ -129,3 +132,25 @@ def test_where_nothing_is_scored_nothing_is_measured(
     assert stop.value.code == 2
     assert "all responses are unscored: no column 'nope'; there is" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("benchmark", "processbench", "--data", str(DATA)), ("eval", str(DATA))]
+)
+def test_a_scorer_without_step_scores_is_refused_after_the_first_group(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[int] = []
+    scores = Longest.score
+
+    def counted(self: Longest, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        asked.append(len(groups))
+        return scores(self, groups)
+
+    monkeypatch.setattr(Longest, "score", counted)
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command, "--scorer", "longest"])
+    assert stop.value.code == 2
+    assert "0 step scores for" in (said := capsys.readouterr().err)
+    assert "such as a process model or steps:ANSWERER" in said
+    assert asked == [1]

@@ -242,6 +242,54 @@ def test_what_names_no_winner_is_refused(value: Any) -> None:
         winners.winner(value, "w")
 
 
+MODELS = ("gpt-4", "llama 3")
+
+
+@pytest.mark.parametrize(
+    ("value", "models", "first"),
+    [
+        ("gpt-4", MODELS, 1.0),
+        (" llama 3 ", MODELS, 0.0),
+        (7, ("3", "7"), 0.0),
+        (["gpt-4", "model_b", "tie", "gpt-4"], MODELS, 0.625),
+        ("a", ("a", "b"), 1.0),  # word and name say the same
+    ],
+)
+def test_a_winner_may_be_called_by_its_own_name(
+    value: Any, models: tuple[str, str], first: float
+) -> None:
+    assert winners.winner(value, "w", models) == first
+
+
+@pytest.mark.parametrize(
+    ("value", "models", "why"),
+    [
+        ("gpt-5", MODELS, "expected a winner .* name of one of the row's two models"),
+        ("GPT-4", MODELS, "expected a winner"),
+        ("same", ("same", "same"), "expected a winner"),
+        ("None", (None, "x"), "expected a winner"),
+        ("a", ("b", "a"), "name of one of the two, and a word for the other"),
+        ("tie", ("tie", "x"), "name of one of the two, and a word for"),
+        (" ", MODELS, "no verdict"),
+    ],
+)
+def test_a_name_that_does_not_tell_the_two_apart_is_refused(
+    value: str, models: tuple[str | None, str], why: str
+) -> None:
+    with pytest.raises(DataError, match=why):
+        winners.winner(value, "w", models)
+
+
+def test_rows_of_models_name_the_winner_by_its_name() -> None:
+    row = {"prompt": "q", "response_a": "1", "response_b": "2", "winner": "y"}
+    models = {"model_a": "x", "model_b": "y"}
+    assert of(resolve("judged-pairs"), row | models).prefer == 0.0
+    with pytest.raises(DataError, match="'winner'"):
+        of(resolve("judged-pairs"), row)
+    record = of(Arena(), battle(said("Hi", "a"), said("Hi", "b"), winner="y"))
+    assert (record.prefer, record.prompt.meta) == (0.0, {})
+
+
 @pytest.mark.parametrize(
     ("part", "value", "expected"),
     [

@@ -245,7 +245,9 @@ def test_folders_that_datasets_saved_and_their_splits(tmp_path: Path) -> None:
     }
     datasets.DatasetDict(made).save_to_disk(tmp_path / "both", num_shards={"train": 2, "test": 1})
     made["train"].save_to_disk(tmp_path / "one", num_shards=12)
-    assert len(list(read(tmp_path / "both"))) == 28
+    with pytest.raises(DataError, match=r"splits train, test, .* choose '.*both\?split=train', or"):
+        list(read(tmp_path / "both"))
+    assert len(list(read(f"{tmp_path / 'both'}?split=train+test"))) == 28
     assert len(list(read(f"{tmp_path / 'both'}?split=test"))) == 3
     # The shards in their order.
     assert [str(row["reference"]) for row in good(tmp_path / "one")] == [*map(str, range(25))]
@@ -260,10 +262,34 @@ def test_a_folder_is_read_without_what_stands_beside_the_data(tmp_path: Path) ->
         (tmp_path / name).write_text('{"default": {"features": {}}}')
     for name in ("train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl", "test.jsonl"):
         (tmp_path / "data" / name).write_text(row)
-    assert len(list(read(tmp_path))) == 3
+    assert len(list(read(f"{tmp_path}?split=train+test"))) == 3
     assert len(list(read(f"{tmp_path}?split=train"))) == 2
-    with pytest.raises(Exception, match=r"only option of a folder is \?split=NAME"):
+    with pytest.raises(Exception, match=r"only option of a folder or file is \?split=NAME"):
         list(read(f"{tmp_path}?config=main"))
+
+
+@pytest.mark.parametrize(
+    ("names", "mixed"),
+    [
+        (("train.jsonl", "test.jsonl"), True),
+        (("train/0.jsonl", "dev/0.jsonl"), True),
+        (("phase1_train.jsonl", "phase2_test.jsonl"), True),
+        (("train-0.jsonl", "train-1.jsonl", "training.jsonl"), False),
+        (("prmtest.jsonl", "trainer.jsonl", "other.jsonl"), False),
+    ],
+)
+def test_splits_of_a_folder_are_not_mixed_unasked(
+    names: tuple[str, ...], mixed: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "train or test"  # what is around it says nothing of its files
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('{"prompt": "Q?", "reference": "5"}\n')
+    if not mixed:
+        assert len(list(read(folder))) == len(names)
+        return
+    with pytest.raises(DataError, match=r"holds the splits .* choose"):
+        list(read(folder))
 
 
 def test_parquet_has_one_schema_for_all_rows(

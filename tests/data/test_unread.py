@@ -5,14 +5,20 @@ import bz2
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from assay.data.io import read
 from assay.errors import DataError
+from assay.fingerprint import fingerprint
 from assay.types import Preference
 
 ROW = {"prompt": "q", "chosen": "a", "rejected": "b"}
+TURNS = {
+    key: {"role": "user" if key == "prompt" else "assistant", "content": text}
+    for key, text in ROW.items()
+}
 TABLE = "prompt\tchosen\trejected\nq\tKöln\tb\n"
 
 
@@ -77,11 +83,65 @@ def test_rows_that_are_laid_out_otherwise_are_told_how_to_be(
         json.dumps({"train": [ROW]}),
         json.dumps({"prompt": "q", "chosen": "a", "rejected": "b", "data": []}),
         json.dumps({**ROW, "meta": {"0": "x"}}),
+        json.dumps({**ROW, "data": [{"source": "x"}]}),
+        json.dumps({**ROW, "train": [{"x": 1}], "test": [{"x": 2}]}),
+        json.dumps({key: [turn] for key, turn in TURNS.items()}),
+        json.dumps({"train": [ROW], "test": []}),
+        json.dumps({"train_17": [ROW], "other": []}),
     ],
 )
 def test_rows_that_are_rows_are_read(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     assert len(list(read(tmp_path / "a.json"))) == 1
+
+
+SPLITS = {"train": [ROW] * 3, "test": [{**ROW, "prompt": "held out"}]}
+
+
+@pytest.mark.parametrize("beside", [{}, {"version": 1}, {"train_2": []}])
+def test_splits_of_one_object_are_read_where_they_are_chosen(
+    beside: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(SPLITS | beside))
+    with pytest.raises(DataError, match=r"splits train, test, .* choose '.*a\.json\?split=train'"):
+        list(read(path))
+    (record,) = read(f"{path}?split=test")
+    assert isinstance(record, Preference)
+    assert record.prompt.text == "held out"
+    assert len(list(read(f"{path}?split=train+test"))) == 4
+    with pytest.raises(DataError, match=r"no split 'valid'; it holds train, test"):
+        list(read(f"{path}?split=valid"))
+
+
+def test_ids_are_no_splits(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"train_17": [ROW], "test_17": [ROW]}))
+    assert len(list(read(tmp_path / "a.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", json.dumps([ROW])),
+        ("a.json", f"{json.dumps(ROW)}\n{json.dumps(ROW)}\n"),
+        ("a.jsonl", json.dumps(ROW)),
+        ("a.csv", "prompt,chosen,rejected\nq,a,b\n"),
+    ],
+)
+def test_a_split_of_what_has_none_is_refused(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    assert list(read(tmp_path / name))
+    with pytest.raises(DataError, match="has no split 'test'; it holds none"):
+        list(read(f"{tmp_path / name}?split=test"))
+
+
+def test_the_hash_of_a_split_is_of_what_it_is_part_of(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(SPLITS))
+    before = {fingerprint(Path(f"{path}?split={name}")) for name in SPLITS}
+    assert len(before) == 2
+    path.write_text(json.dumps({**SPLITS, "test": [ROW]}))
+    assert before.isdisjoint(fingerprint(Path(f"{path}?split={name}")) for name in SPLITS)
 
 
 def test_lists_of_messages_a_line_are_refused_line_by_line(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import ConfigError
-from assay.runs.settings import read_run, write_atomic, write_run
+from assay.runs.settings import read_run, run_body, write_atomic, write_run
 from tests.outside import Outside
 
 
@@ -47,6 +47,7 @@ def test_run_json_records_the_data_and_the_versions(tmp_path: Path) -> None:
         write_run(tmp_path / "run", Settings(out=Path("x"), inner=Outside()), [data]).read_text()
     )
     assert body["data"][str(data)] == hashlib.sha256(b"{}\n").hexdigest()
+    assert run_body({}, [Path(f"{data}?split=test")])["data"] == body["data"]
     assert body["versions"]["assay"]
     assert body["versions"]["python"]
 

@@ -7,8 +7,9 @@ from assay import Group, Prompt, Response, Score, Unscored, Verdict
 from assay.protocols import Scorer
 from assay.scorers import cache as memory
 from assay.scorers.cache import remembered
-from assay.scorers.verifier import Verified
-from assay.verifiers import Numeric
+from assay.scorers.verifier import Verified, unstated
+from assay.specs.scorers import scorer as opened
+from assay.verifiers import Math, Numeric
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,23 @@ def test_what_was_decided_is_not_asked_again() -> None:
     assert plain.asked == ["5", "6", "?", "?"]
     scorer.score([group("6", reference="6")])
     assert plain.asked[4:] == ["6"]  # another reference is another question
+
+
+def test_responses_that_state_no_answer_are_counted_and_the_cure_is_said() -> None:
+    groups = [group("So it is 5.", "5", "The answer is 5.", "The answer is 6.", "no idea")]
+    scorer = Verified(Math())
+    assert unstated(scorer) == []
+    assert [s.value for s in scorer.score(groups)[0] if isinstance(s, Score)] == [0, 0, 1, 0, 0]
+    (note,) = unstated(scorer)
+    assert note.startswith("3 of 5 responses state no answer, and count as wrong; it is looked for")
+    more = "find=boxed,find=hashes,find=phrase,find=last_number"
+    assert f"boxed, hashes, phrase (with {more} the last" in note
+    found = opened(f"math,{more}")
+    assert [s.value for s in found.score(groups)[0] if isinstance(s, Score)] == [1, 1, 1, 0, 0]
+    (note,) = unstated(found)
+    assert note.startswith("1 of 5")
+    assert "(with" not in note
+    assert unstated(Verified(Plain())) == unstated(opened("longest")) == []
 
 
 def test_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

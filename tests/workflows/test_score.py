@@ -91,6 +91,24 @@ def test_verdicts_become_labels_to_train_on(tmp_path: Path) -> None:
     assert "7 responses: 3 right, 3 wrong, 1 undecided" in str(result)
 
 
+def test_jobs_say_how_many_responses_state_no_answer(tmp_path: Path) -> None:
+    told = [
+        Preference(
+            prompt=Prompt.of(f"q {i}", reference="1"),
+            responses=(Response.of("The answer is 1."), Response.of("It is 2.")),
+            prefer=1.0,
+        )
+        for i in range(3)
+    ]
+    said = "3 of 6 responses state no answer"
+    found = assay.score(told, "math", out=tmp_path / "run")
+    assert said in str(found)
+    assert said in found.to_json()["notes"][0]
+    assert said in str(assay.evaluate(told, "math"))
+    assert "wrong, extraction: 3 (no answer is stated where" in str(assay.verify(told, "math"))
+    assert "state no answer" not in str(assay.score(told, "longest"))
+
+
 def test_rules_that_are_none_are_refused() -> None:
     from assay.scorers.rule_checks import Ruled
 

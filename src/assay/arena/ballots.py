@@ -51,10 +51,11 @@ def collected(ballots: Iterable[Ballot]) -> Votes:
     )
 
 
-def outcome_of(value: object, field: str) -> Outcome | None:
-    """Return what a winner's name, or a number between 1 and 2, says; None for an unknown word."""
+def outcome_of(value: object, field: str, players: winners.Names = (None, None)) -> Outcome | None:
+    """Return what a word for a winner, the name of one of the players, or a number between 1 and 2
+    says; None for another word, and for a name that is also a word for the other player."""
     try:
-        prefer = winners.winner(value, field)
+        prefer = winners.winner(value, field, players)
     except DataError:
         return None
     if prefer == 0.5 and isinstance(value, str) and "bad" in value.casefold():

@@ -13,11 +13,16 @@ from assay.specs.judges import GRAMMAR
 
 __all__ = ["COMMANDS"]
 
-Votes = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="VOTES")]
-"""Votes: a file (plain, AlpacaEval, Arena-Hard, MT-Bench, LMArena, JudgeArena), or an arena's
-folder."""
-
-
+Votes = Annotated[
+    str,
+    tyro.conf.Positional,
+    tyro.conf.arg(
+        metavar="VOTES",
+        help="File of votes, a row for each: who met whom and who won, as first, second and outcome"
+        " (or model_a, model_b, winner), or as AlpacaEval, Arena-Hard, MT-Bench, LMArena or"
+        " JudgeArena have it; or an arena's folder.",
+    ),
+]
 Layout = Annotated[
     str, tyro.conf.arg(help="Layout of the rows, where their columns do not say it.")
 ]

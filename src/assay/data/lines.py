@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from assay.data import splits
 from assay.errors import DataError
 
 __all__ = [
@@ -42,6 +43,11 @@ WHOLE_LIMIT = 256 * 2**20
 """Largest file that is one JSON object, in bytes: it has to be held whole."""
 WRAPPERS = ("data", "rows", "records", "instances")
 """Keys under which programs put the rows of a file, beside what they say of it."""
+FIELDS = frozenset(
+    "prompt question instruction problem messages conversation conversations chosen rejected"
+    " response responses completion completions".split()
+)
+"""Fields by which an object is a row, whatever else it holds: they say nothing of a whole file."""
 DAMAGE = (EOFError, zlib.error, OSError)
 """What a damaged compressed stream raises (`gzip.BadGzipFile` is an OSError)."""
 
@@ -168,10 +174,14 @@ def json_array(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
         yield Bad(f"{name}[{index + 1}]", problem, io.BytesIO())
 
 
-def json_whole(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
+def json_whole(
+    chunks: Iterable[bytes], name: str, wanted: tuple[str, ...] = ()
+) -> Iterator[Row | Bad]:
     """A file that is one object: lists of rows by key (`{"id": [row, row], ...}`), or a single row.
 
-    A file of one object a line under this suffix is read as that.
+    A file of one object a line under this suffix is read as that. wanted: keys that are splits, of
+    which alone rows are read. Raises `DataError` where there are several splits and none is wanted,
+    or where one that is wanted is not there.
     """
     kept: list[bytes] = []
     size = 0
@@ -190,17 +200,45 @@ def json_whole(chunks: Iterable[bytes], name: str) -> Iterator[Row | Bad]:
     data = b"".join(kept)
     first, _, more = data.lstrip().partition(b"\n")
     if more.strip() and isinstance(_row(first.removeprefix(codecs.BOM_UTF8), name), Row):
+        if wanted:
+            raise splits.missing(name, wanted[0], ())
         yield from json_lines([data], name)
         return
     row = _row(data.removeprefix(codecs.BOM_UTF8), name)
-    if isinstance(row, Row) and (said := _no_row(row.value)):
-        raise DataError(f"{name} {said}")
-    if isinstance(row, Row) and row.value and all(_is_rows(value) for value in row.value.values()):
-        for key, values in row.value.items():
-            for i, value in enumerate(values):
-                yield Row(value, f"{name}[{key}][{i}]")
-    else:
-        yield row
+    if isinstance(row, Row) and (wanted or not _is_a_row(row.value)):
+        held = _chosen(row.value, name, wanted)
+        if not wanted and (said := _no_row(held)):
+            raise DataError(f"{name} {said}")
+        if held and all(_is_rows(value) for value in held.values()):
+            for key, values in held.items():
+                for i, value in enumerate(values):
+                    yield Row(value, f"{name}[{key}][{i}]")
+            return
+    yield row
+
+
+def _is_a_row(value: dict[str, Any]) -> bool:
+    """Tell whether an object has a field that only a row has: text or a list, of rows only where
+    they are messages."""
+    for key, inner in value.items():
+        if key.casefold() not in FIELDS or not inner:
+            continue
+        if isinstance(inner, str) or (isinstance(inner, list) and not _is_rows(inner)):
+            return True
+        if isinstance(inner, list) and not {"role", "from"}.isdisjoint(inner[0]):
+            return True
+    return False
+
+
+def _chosen(value: dict[str, Any], name: str, wanted: tuple[str, ...]) -> dict[str, Any]:
+    """The part of an object that holds the wanted splits; all of it where it has not several."""
+    there = [key for key in value if value[key] and _is_rows(value[key])]
+    if not wanted:
+        splits.check_one(name, splits.by_key(there))
+        return value
+    if absent := next((key for key in wanted if key not in there), None):
+        raise splits.missing(name, absent, there)
+    return {key: value[key] for key in wanted}
 
 
 def _no_row(value: dict[str, Any]) -> str | None:
@@ -211,7 +249,8 @@ def _no_row(value: dict[str, Any]) -> str | None:
     if rows is not None and not all(map(_is_rows, value.values())):
         return (
             f"is one object with rows under {rows!r}, beside others; give the rows alone"
-            f" (`jq '.{rows}' FILE > ROWS.json`)"
+            f" (`jq '.{rows}' FILE > ROWS.json`), or, if it is one row, on one line"
+            " (`jq -c . FILE > ROW.jsonl`)"
         )
     inner = [list(each) for each in value.values() if isinstance(each, dict) and each]
     by_number = [list(value)] if all(map(str.isdecimal, value)) else inner

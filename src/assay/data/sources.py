@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs
 
-from assay.data import tables
+from assay.data import splits, tables
 from assay.data.lines import DAMAGE, Bad, Row, json_array, json_lines, json_whole, reason
 from assay.data.unread import why_not
 from assay.errors import ConfigError, DataError, MissingExtra
@@ -48,11 +48,11 @@ def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
     """Name and rows of each file that a source consists of.
 
     A source is a file (`READ`), a run's folder (its labels, kept solutions or scores), what
-    `datasets` saved to disk, another folder (all its data files, sorted), one split of a folder
-    (`folder?split=test`), or a data set of the hub: `hf:owner/name`,
-    `hf:owner/name?config=main&split=test`, or `owner/name` where no such path exists. Raises
-    `DataError` when there is no such thing, `ConfigError` when the hub does not give it,
-    `MissingExtra` for an absent reader.
+    `datasets` saved to disk, another folder (all its data files, sorted), a split of a folder or of
+    a JSON object (`folder?split=test`), several (`folder?split=train+test`), or a data set of the
+    hub: `hf:owner/name`, `hf:owner/name?config=main&split=test`, or `owner/name` where no such path
+    exists. Raises `DataError` when there is no such thing or it holds several splits and none is
+    chosen, `ConfigError` when the hub does not give it, `MissingExtra` for an absent reader.
     """
     path = Path(source)
     name = str(source)
@@ -61,12 +61,16 @@ def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
     if (path / "run.json").is_file() and (result := _result(path)) is not None:
         return [(str(result), _file(result))]
     if path.is_dir():
+        _check_one_split(path)
         return [(str(p), _file(p)) for p in _files(path)]
     if path.is_file():
         return [(name, _file(path))]
-    folder, _, query = name.partition("?")
-    if query and Path(folder).is_dir():
-        return [(str(p), _file(p)) for p in _split(Path(folder), query)]
+    whole, _, query = name.partition("?")
+    if query and Path(whole).exists():
+        chosen = splits.wanted(whole, query)
+        if Path(whole).is_file():
+            return [(name, _file(Path(whole), chosen))]
+        return [(str(p), _file(p)) for p in _split(Path(whole), chosen)]
     if (
         isinstance(source, str)
         and re.fullmatch(r"[\w.-]+/[\w.-]+", name)
@@ -92,17 +96,28 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _split(folder: Path, query: str) -> list[Path]:
-    """The files of a folder that belong to a split: below a folder of its name, or named so."""
-    options = parse_qs(query)
-    if options.keys() != {"split"}:
-        raise ConfigError(f"{folder}?{query}: the only option of a folder is ?split=NAME")
-    word = re.compile(rf"(?<![^\W_]){re.escape(options['split'][-1])}(?![^\W_])")
+def _check_one_split(folder: Path) -> None:
+    """Refuse a folder whose files say that they are of several splits."""
+    if (folder / "dataset_dict.json").is_file():
+        names = json.loads((folder / "dataset_dict.json").read_text())["splits"]
+        splits.check_one(str(folder), {name: name for name in names})
+    else:
+        every = (str(path.relative_to(folder)) for path in _files(folder))
+        splits.check_one(str(folder), splits.by_path(every))
+
+
+def _split(folder: Path, wanted: tuple[str, ...]) -> list[Path]:
+    """The files of a folder that belong to splits: below a folder of a split's name, or named
+    so."""
     every = _files(folder)
-    if found := [path for path in every if word.search(str(path.relative_to(folder)))]:
-        return found
-    names = ", ".join(str(path.relative_to(folder)) for path in every[:9])
-    raise DataError(f"{folder} has no split {options['split'][-1]!r}; it holds {names}")
+    within = [str(path.relative_to(folder)) for path in every]
+    found: set[int] = set()
+    for name in wanted:
+        word = re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])")
+        if not (there := {i for i, path in enumerate(within) if word.search(path)}):
+            raise splits.missing(str(folder), name, within[:9])
+        found |= there
+    return [every[i] for i in sorted(found)]
 
 
 def _result(run: Path) -> Path | None:
@@ -122,11 +137,14 @@ def _is_data(path: Path, root: Path) -> bool:
     return known and not hidden and path.is_file()
 
 
-def _file(path: Path) -> Iterator[Row | Bad]:
+def _file(path: Path, wanted: tuple[str, ...] = ()) -> Iterator[Row | Bad]:
+    """The rows of a file. wanted: splits, which only one JSON object has."""
     name = str(path)
     kind = next((kind for kind in KINDS if name.lower().endswith(kind)), "")
     if said := why_not(path, kind):
         raise DataError(f"{path} is {said}; what is read is {READ}")
+    if wanted and not re.fullmatch(r"\.json(\.\w+)?", kind):
+        raise splits.missing(name, wanted[0], ())
     if kind == ".parquet":
         return tables.parquet(path)
     if kind == ".arrow":
@@ -134,7 +152,7 @@ def _file(path: Path) -> Iterator[Row | Bad]:
     if kind.startswith((".jsonl", ".ndjson")):
         return json_lines(_chunks(path), name)
     if kind.startswith(".json"):
-        return _json(path)
+        return _json(path, wanted)
     if kind.startswith((".csv", ".tsv")):
         return tables.separated(_chunks(path), name, "\t" if kind.startswith(".tsv") else ",")
     raise DataError(f"{path} has no known suffix; there is {READ}")
@@ -166,7 +184,7 @@ def _zstandard(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _json(path: Path) -> Iterator[Row | Bad]:
+def _json(path: Path, wanted: tuple[str, ...]) -> Iterator[Row | Bad]:
     """An array of rows, or one object; the first character tells."""
     chunks = _chunks(path)
     head: list[bytes] = []
@@ -179,8 +197,11 @@ def _json(path: Path) -> Iterator[Row | Bad]:
                 break
     except DAMAGE as error:
         return iter([Bad(str(path), reason(error), BytesIO(b"".join(head)))])
-    read = json_array if start == b"[" else json_whole
-    return read(chain(head, chunks), str(path)) if start else iter(())
+    if start == b"[" and wanted:
+        raise splits.missing(str(path), wanted[0], ())
+    if start == b"[":
+        return json_array(chain(head, chunks), str(path))
+    return json_whole(chain(head, chunks), str(path), wanted) if start else iter(())
 
 
 def _hub(name: str) -> Iterator[Row | Bad]:

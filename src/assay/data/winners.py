@@ -1,5 +1,5 @@
-"""Verdicts on two responses as layouts state them: a winner's name, its number, a probability, a
-signed strength or two scores."""
+"""Verdicts on two responses as layouts state them: a winner's place or own name, its number, a
+probability, a signed strength or two scores."""
 
 import math
 import re
@@ -20,7 +20,12 @@ PLACES: Final = {"left": 1.0, "first": 1.0, "right": 0.0, "second": 0.0}
 """Which of two is better by where it stood, as pages for labelling say it."""
 ORDER: Final = re.compile(r"a(=|>+|<+)b|b(=|>+|<+)a")
 TIES: Final = frozenset(("both_bad", "both bad", "bothbad", "both_good", "both good", "draw"))
-KNOWN: Final = "model_a, model_b, left, right or tie, A>B, or 1 for the first and 2 for the second"
+KNOWN: Final = (
+    "model_a, model_b, left, right or tie, A>B, the name of one of the row's two models, or 1 for"
+    " the first and 2 for the second"
+)
+Names = tuple[object, object]
+"""What the two who are compared are called in the row, None where it does not say."""
 
 
 def verdict(said: Mapping[str, Any], names: Mapping[str, str]) -> tuple[float, float | None] | None:
@@ -40,18 +45,47 @@ def verdict(said: Mapping[str, Any], names: Mapping[str, str]) -> tuple[float, f
     if part == "first_score":
         other = fields.amount(said["second_score"], names["second_score"])
         return signed(other - fields.amount(value, name))
-    read = {"winner": winner, "choice": number_of, "prefer": fields.amount}[part]
     margin = said.get("margin")
-    return read(value, name), None if margin is None else fields.amount(margin, names["margin"])
+    if part == "winner":
+        prefer = winner(value, name, (said.get("first_model"), said.get("second_model")))
+    else:
+        prefer = {"choice": number_of, "prefer": fields.amount}[part](value, name)
+    return prefer, None if margin is None else fields.amount(margin, names["margin"])
 
 
-def winner(value: object, field: str) -> float:
-    """Return the probability that the first is better from a name such as model_a, left, B>A or
-    tie, or from a number between 1, the first, and 2, the second; of several votes, their share."""
-    if value is None:
+def winner(value: object, field: str, models: Names = (None, None)) -> float:
+    """Return the probability that the first is better from a word such as model_a, left, B>A or
+    tie, from the name of one of the two models, or from a number between 1, the first, and 2, the
+    second; of several votes, their share."""
+    if value is None or (isinstance(value, str) and not value.strip()):
         raise undecided(field)
     if isinstance(votes := fields.parsed(value), list) and votes:
-        return math.fsum(winner(vote, field) for vote in votes) / len(votes)
+        return math.fsum(winner(vote, field, models) for vote in votes) / len(votes)
+    own = _by_name(value, models)
+    try:
+        prefer = _by_place(value, field)
+    except DataError:
+        if own is None:
+            raise
+        return own
+    if own not in (None, prefer):
+        raise DataError(
+            f"field {field!r}: {value!r} is the name of one of the two, and a word for the other or"
+            " for a tie; write model_a or model_b for the first or the second"
+        )
+    return prefer
+
+
+def _by_name(value: object, models: Names) -> float | None:
+    """Return 1 for the first model's name and 0 for the second's; None for any other, and for one
+    that both have."""
+    one, other = (None if name is None else str(name).strip() for name in models)
+    said = str(value).strip()
+    return None if one == other or said not in (one, other) else float(said == one)
+
+
+def _by_place(value: object, field: str) -> float:
+    """Return what a word or number for a place says, whatever stands there."""
     if isinstance(value, str):
         said = " ".join(value.casefold().split()).removeprefix("[[").removesuffix("]]")
         if said in PLACES:

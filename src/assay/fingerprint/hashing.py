@@ -39,10 +39,16 @@ def hash_of(*parts: str | bytes | memoryview) -> bytes:
 
 
 def of_path(path: Path) -> bytes:
-    """Hash of a file or of a folder's files; of a path where nothing is, its name."""
+    """Hash of a file or of a folder's files; of a path where nothing is, its name.
+
+    A part of either (`folder?split=test`) has the hash of the whole, with what is asked of it.
+    """
     if path.is_file():
         return hash_of("file", _of_file(path))
     if not path.is_dir():
+        whole, _, query = str(path).partition("?")
+        if query and Path(whole).exists():
+            return hash_of("part", query, of_path(Path(whole)))
         return hash_of("path", str(path))
     parts: list[str | bytes] = []
     for file in sorted(path.rglob("*")):

@@ -1,6 +1,7 @@
 """A verifier as a scorer: the gold reward where there is a reference answer, and the oracle
 baseline of best-of-n."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -10,7 +11,7 @@ from assay.protocols import Verifier
 from assay.scorers.cache import remembered
 from assay.types import Group, Score, Unscored, Verdict
 
-__all__ = ["Verified"]
+__all__ = ["Verified", "unstated"]
 
 Pair = tuple[str, str]
 """What a response answers and the reference."""
@@ -35,6 +36,8 @@ class Verified:
     verifier: Verifier
     """Decides whether two answers are the same."""
     _known: dict[Pair, Verdict] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _stages: Counter[str] = field(default_factory=Counter, init=False, repr=False, compare=False)
+    """How many responses each stage decided."""
 
     fingerprint = ByContent()
 
@@ -58,10 +61,12 @@ class Verified:
                     for response in group.responses
                 }
         found = remembered(self._known, wanted, lambda pairs: self._check(pairs, show))
-        return [
+        verdicts = [
             [found.get((r.answer, group.prompt.reference or ""), without) for r in group.responses]
             for group in groups
         ]
+        self._stages.update(verdict.stage for row in verdicts for verdict in row)
+        return verdicts
 
     def _check(self, pairs: Sequence[Pair], show: Callable[[int], None]) -> list[Verdict]:
         if isinstance(self.verifier, _Batch):
@@ -71,6 +76,23 @@ class Verified:
             verdicts.append(_verdict(self.verifier.verify(text, reference)))
             show(done)
         return verdicts
+
+
+def unstated(scorer: object) -> list[str]:
+    """Return, in a sentence, how many of the responses that a scorer judged state no answer where
+    it looks for one: they are wrong, and nothing else would tell them from wrong answers."""
+    inner = getattr(scorer, "scorer", scorer)
+    if not isinstance(inner, Verified) or not (silent := inner._stages["extraction"]):
+        return []
+    places = getattr(inner.verifier, "find", ())
+    note = f"{silent} of {inner._stages.total()} responses state no answer, and count as wrong"
+    if not places:
+        return [note]
+    note += f"; it is looked for by {', '.join(places)}"
+    if "last_number" not in places:
+        more = ",".join(f"find={place}" for place in (*places, "last_number"))
+        note += f" (with {more} the last number is one, too)"
+    return [note]
 
 
 def _verdict(score: Score | Unscored) -> Verdict:

@@ -20,8 +20,6 @@ class Job:
     """GPUs in all."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Precision of the parameters."""
-    micro_tokens: int = 8192
-    """Most tokens of a pass."""
     utilisation: float = 0.4
     """Share of the GPU's peak that passes reach: an assumption, above 0 and up to 1."""
     price: float | None = None
@@ -42,6 +40,8 @@ class Training(Job):
     """Responses per record."""
     epochs: float = 1.0
     """Passes over the records."""
+    micro_tokens: int = 8192
+    """Most tokens of a pass."""
     bf16_update: Literal["master", "stochastic"] = "master"
     """Update rule of parameters in bfloat16."""
     gradient_checkpointing: bool = False
@@ -73,6 +73,8 @@ class Score(Job):
     """Tokens of a response."""
     responses: int = 1
     """Responses per prompt."""
+    micro_tokens: int = 8192
+    """Most tokens of a pass."""
     weights: Weights = "saved"
     """Form of the matrices' numbers: saved, int8, int4 or nf4."""
     tokens_per_second: float | None = None

@@ -10,6 +10,7 @@ from assay.data.scores import file_of
 from assay.errors import ConfigError, DataError
 from assay.protocols import Benchmark, Scorer
 from assay.scorers.column import Column
+from assay.scorers.verifier import unstated
 from assay.specs.compute import Weights
 from assay.types import Group, Record, Score, StepLabels, Unscored
 from assay.workflows._data import named
@@ -66,6 +67,7 @@ def benchmark(
     with opened(out, body, "benchmark", data=files, overwrite=overwrite) as run:
         asked = benchmark_of(name, data)
         records = asked.records()
+        notes: list[str] = []
         if scorer is None:
             found = benchmarks.read_scores(str(scores), records)
         else:
@@ -74,6 +76,7 @@ def benchmark(
             at = "local" if str(scorer).startswith("column:") else executor
             with scorer_at(at, scorer, device, dtype, weights, micro_tokens) as by:
                 found = _scored(by, records, kept)
+                notes = unstated(by)
         reasons = [score.reason for row in found for score in row if isinstance(score, Unscored)]
         if len(reasons) == sum(map(len, found)):
             raise DataError(
@@ -84,11 +87,13 @@ def benchmark(
             benchmarks.write_scores(Path(save), records, found)
         subject = scorer if scores is None else scores
         of = str(subject) if isinstance(subject, (str, Path)) else type(subject).__name__
+        measured = benchmarks.measure(asked, records, found)
+        measured.notes.extend(notes)
         title = components.name_of(type(asked)).partition("/")[2]
         return Evaluation(
             name=f"{title} of {Path(of).name}",
             of=of,
-            measured=benchmarks.measure(asked, records, found),
+            measured=measured,
             job="benchmark",
             settings=body,
             data=files,
@@ -106,7 +111,8 @@ def _scored(
             list(map(benchmarks.with_step, row, group.responses))
             for row, group in zip(scorer.score(groups), groups, strict=True)
         ]
-    return benchmarks.score_steps(_InParts(scorer, kept), records)
+    steps = all(isinstance(record, StepLabels) for record in records)
+    return benchmarks.score_steps(_InParts(scorer, kept, steps), records)
 
 
 def benchmark_of(
@@ -126,14 +132,14 @@ def benchmark_of(
 
 
 class _InParts:
-    """A scorer that shows its progress."""
+    """A scorer that shows its progress, and is refused early where it scores no steps."""
 
-    def __init__(self, scorer: Scorer, kept: Path | None) -> None:
-        self._scorer, self._kept = scorer, kept
+    def __init__(self, scorer: Scorer, kept: Path | None, every_step: bool) -> None:
+        self._scorer, self._kept, self._every_step = scorer, kept, every_step
 
     def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
         """The same scores, some groups at a time."""
-        return in_parts(self._scorer, groups, CHUNK, self._kept)
+        return in_parts(self._scorer, groups, CHUNK, self._kept, every_step=self._every_step)
 
 
 def _examples(

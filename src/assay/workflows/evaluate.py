@@ -16,9 +16,10 @@ from assay.evaluation import Report
 from assay.judges.adapters import pair_temperature
 from assay.protocols import Scorer, Verifier
 from assay.runs.run import Run
+from assay.scorers.verifier import unstated
 from assay.specs.compute import Weights
 from assay.stats import Estimate
-from assay.types import Group, Prompt, Ranking, Record, Score, Unscored
+from assay.types import Group, Prompt, Ranking, Record, Score, StepLabels, Unscored
 from assay.workflows._data import Data, aside_in, check_column, name_of, named, read
 from assay.workflows._folder import opened
 from assay.workflows._output import described
@@ -147,12 +148,15 @@ def evaluate(
         found = (
             read_scores(scores, [r if isinstance(r, Group) else as_group(r) for r in records])
             if scores is not None
-            else in_parts(asked, as_groups(records))
+            else in_parts(asked, as_groups(records), every_step=_of_steps(records))
         )
+        measured = _measured(records, found, probabilities, judge, seed, temperature=temperature)
+        if scorer is not None:
+            measured.notes.extend(unstated(asked))
         return Evaluation(
             name=f"Evaluation of {_name(scorer or scores)}",
             of=str(data) if isinstance(data, (str, Path)) else f"{len(records)} records",
-            measured=_measured(records, found, probabilities, judge, seed, temperature=temperature),
+            measured=measured,
             more=lambda: _mistakes(records, found),
             settings=body,
             data=files,
@@ -161,6 +165,13 @@ def evaluate(
 
 def _name(scorer: object) -> str:
     return Path(scorer).name if isinstance(scorer, (str, Path)) else type(scorer).__name__
+
+
+def _of_steps(records: Sequence[Record]) -> bool:
+    """Tell whether step scores are measured here, and not those of whole responses."""
+    labels = [record.labels[:-1] for record in records if isinstance(record, StepLabels)]
+    judged = any(label is not None for label in chain.from_iterable(labels))
+    return judged and len(labels) == len(records)
 
 
 def labelled(
@@ -208,7 +219,9 @@ def measure(
     Raises `DataError` where kinds are mixed, and, with the most frequent reasons, where nothing
     could be measured.
     """
-    found = in_parts(scorer, as_groups(records)) if scores is None else scores
+    found = scores
+    if found is None:
+        found = in_parts(scorer, as_groups(records), every_step=_of_steps(records))
     return _measured(
         records,
         found,

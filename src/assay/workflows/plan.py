@@ -110,7 +110,8 @@ def plan(job: Job) -> Plan:
 
 def _check(job: Job) -> None:
     for name in ("gpus", "micro_tokens", "utilisation"):
-        if not getattr(job, name) > 0:
+        # Rollouts are read in passes of the generator's own.
+        if not getattr(job, name, 1) > 0:
             raise ConfigError(f"{name} is {getattr(job, name)}; it must be above 0")
     numbers = ("records", "prompt", "response", "responses", "steps", "rollouts", "epochs")
     for name in (*numbers, "rl_steps", "tokens_per_second", "price", "bandwidth"):
@@ -132,15 +133,17 @@ def _gpu(job: Job) -> Gpu:
 
 
 def _use(job: Job, *, trains: bool, ranks: int = 1) -> "Use":
+    from assay.engines.prefill import PASS_TOKENS
     from assay.training.footprint import Use
 
     names = ("bf16_update", "gradient_checkpointing", "lora") if trains else ()
     group = _unique(job)
+    passes: int = getattr(job, "micro_tokens", PASS_TOKENS)
     return Use(
         trains=trains,
         dtype=job.dtype,
         # A record is not cut: it is one pass where it is longer than a pass may be.
-        tokens=max(job.micro_tokens, group) if trains else job.micro_tokens,
+        tokens=max(passes, group) if trains else passes,
         length=_length(job),
         ranks=ranks,
         autocast=getattr(job, "autocast", False),

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from assay.data.records import as_group
-from assay.errors import ConfigError
+from assay.errors import ConfigError, DataError
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer, Verifier
 from assay.runs.outputs import check_file
 from assay.runs.settings import write_atomic
 from assay.scorers.texts import TextScorer
+from assay.scorers.verifier import unstated
 from assay.specs.compute import Weights, dtype_of
 from assay.stats import Estimate, mean, summarise
 from assay.types import Group, Score, Unscored
@@ -104,6 +105,8 @@ class Scores:
     """One row per response, in order, with its `value` (and `steps`) or why it is `unscored`."""
     file: Path | None = None
     """File of the rows, where one was written."""
+    notes: Sequence[str] = ()
+    """What a reader has to know of what was scored in this call."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -112,6 +115,7 @@ class Scores:
             "scored": self.scored,
             "unscored": dict(self.unscored),
             "set_aside": self.set_aside,
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
     def __str__(self) -> str:
@@ -124,7 +128,7 @@ class Scores:
             lines.append(f"  {self.set_aside} rows are malformed and set aside")
         ordered = sorted(self.unscored.items(), key=lambda item: -item[1])
         lines += [f"  {count} unscored: {reason}" for reason, count in ordered[:REASONS]]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
 def score(
@@ -179,12 +183,12 @@ def score(
             if file is None:
                 some = _rows(by, source.groups(), chunk, texts)
                 rows = [*chain.from_iterable(part for _, part in some)]
-                return _result(rows, source.malformed, None)
+                return _result(rows, source.malformed, None, unstated(by))
             aside = bad is not None
             of = identity(by, given, format, dtype, device, set_aside=aside, texts=texts)
             _write(by, source.groups(), file if run is None else run.path(SCORES), of, chunk, texts)
         rows = [json.loads(line) for line in file.read_bytes().splitlines()]
-        return _result(rows, source.malformed, file)
+        return _result(rows, source.malformed, file, unstated(by))
 
     return on_processes(
         device, executor, lambda place: make(device=place), work, lambda r: replace(r, rows=())
@@ -192,18 +196,43 @@ def score(
 
 
 def in_parts(
-    scorer: Scorer, groups: Sequence[Group], size: int = 256, kept: Path | None = None
+    scorer: Scorer,
+    groups: Sequence[Group],
+    size: int = 256,
+    kept: Path | None = None,
+    *,
+    every_step: bool = False,
 ) -> list[list[Score | Unscored]]:
-    """Score groups some at a time, showing progress on standard error. kept: journal of what actors
-    score."""
+    """Score groups some at a time, showing progress on standard error.
+
+    kept: journal of what actors score. every_step: refuse a scorer that does not score the steps of
+    a response as soon as one shows it; the first group is asked alone, for the others may cost
+    much. Raises `DataError` then.
+    """
     from assay.console.progress import progress
 
     scores: list[list[Score | Unscored]] = []
+    alone = 1 if every_step else 0
+    parts = (asked(scorer, some, size, kept) for some in (groups[:alone], groups[alone:]) if some)
     with progress("score", len(groups)) as show:
-        for _, some in asked(scorer, groups, size, kept):
-            scores += some
+        for some, rows in chain.from_iterable(parts):
+            if every_step:
+                _check_steps(some, rows)
+            scores += rows
             show(len(scores), "")
     return scores
+
+
+def _check_steps(groups: Sequence[Group], rows: Sequence[Sequence[Score | Unscored]]) -> None:
+    """Raise `DataError` where a response has a score, and not one for each of its steps."""
+    for group, row in zip(groups, rows, strict=True):
+        for response, score in zip(group.responses, row, strict=True):
+            if isinstance(score, Score) and len(score.steps) != len(response.steps):
+                raise DataError(
+                    f"a response to {group.prompt.text[:40]!r} has {len(score.steps)} step scores"
+                    f" for {len(response.steps)} steps, and steps are measured here; use a scorer"
+                    " that scores every step, such as a process model or steps:ANSWERER"
+                )
 
 
 class _Source:
@@ -253,7 +282,8 @@ def identity(
     if not isinstance(data, (str, Path)):
         source = fingerprint(tuple(record.model_dump_json() for record in data))
     else:
-        source = fingerprint(Path(data)) if Path(data).exists() else str(data)
+        there = Path(str(data).partition("?")[0]).exists()  # perhaps a split of it (?split=NAME)
+        source = fingerprint(Path(data)) if there else str(data)
     settings: list[Any] = [format, dtype_of(dtype), device, set_aside]
     if texts:
         settings.append("texts")
@@ -281,7 +311,9 @@ def _aside(set_aside: str | Path | bool | None, file: Path | None) -> Path | Non
     return file.with_name(f"{file.name}.set_aside")
 
 
-def _result(rows: Sequence[Mapping[str, Any]], set_aside: int, file: Path | None) -> Scores:
+def _result(
+    rows: Sequence[Mapping[str, Any]], set_aside: int, file: Path | None, notes: Sequence[str]
+) -> Scores:
     """Summarise the rows."""
     there = [row for row in rows if "value" in row]
     unscored = Counter(row["unscored"] for row in rows if "value" not in row)
@@ -293,6 +325,7 @@ def _result(rows: Sequence[Mapping[str, Any]], set_aside: int, file: Path | None
         set_aside=set_aside,
         rows=rows,
         file=file,
+        notes=notes,
     )
 
 

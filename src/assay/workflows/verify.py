@@ -149,7 +149,8 @@ class Verdicts:
         other = [verdict for verdict in self.verdicts if verdict.outcome != "right"]
         stages = Counter((verdict.outcome, verdict.stage) for verdict in other)
         for (outcome, stage), count in stages.most_common(STAGES):
-            lines.append(f"  {outcome}, {stage}: {count:,}")
+            why = " (no answer is stated where `find` looks)" if stage == "extraction" else ""
+            lines.append(f"  {outcome}, {stage}: {count:,}{why}")
         if example := next((v.reason for v in other if v.outcome == "undecided"), ""):
             lines.append(f"  undecided such as: {example}")
         return "\n".join(filter(None, [*lines, self.written]))

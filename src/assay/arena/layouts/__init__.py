@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
@@ -18,7 +18,7 @@ from assay.arena.ballots import Ballot, collected
 from assay.arena.layouts import alpaca_eval, arena_hard, judge_arena, lmarena, mt_bench, plain
 from assay.arena.votes import Votes
 from assay.data import sources
-from assay.data.lines import Bad
+from assay.data.lines import Bad, Row
 from assay.errors import ConfigError, DataError
 from assay.files import write_atomic
 
@@ -35,6 +35,8 @@ LAYOUTS: Final = MappingProxyType(
     }
 )
 """Layouts by name, in the order in which they are tried."""
+HEAD: Final = 64
+"""Rows whose columns are a table's."""
 
 
 def read(
@@ -46,33 +48,29 @@ def read(
 ) -> Votes:
     """Return the votes of a file, a folder or a data set (`data.sources.parts`).
 
-    layout: a name of `LAYOUTS`; none tells it from the first row. columns: for a plain table, the
+    layout: a name of `LAYOUTS`; none tells it from the columns. columns: for a plain table, the
     column of each part (first, second, outcome, cluster, judge, weight). covariates: further
     columns of a plain table, first less second. Raises `DataError` for a row that cannot be read,
     with its place, and `ConfigError` for an unknown layout.
     """
     rows = sources.rows(source)
-    first = next(rows, None)
-    if first is None:
+    head = [_good(row) for row in islice(rows, HEAD)]
+    if not head:
         raise DataError(f"{source} has no rows")
-    every = chain([first], rows)
-    if isinstance(first, Bad):
-        with first.raw:
-            raise DataError(f"{first.where}: {first.error}")
+    columns_there = dict.fromkeys(chain.from_iterable(row.value for row in head))
+    every = chain(head, map(_good, rows))
     if columns or covariates:
         if layout not in ("", "plain"):
             raise ConfigError(f"columns and covariates are a plain table's, not {layout}'s")
         chosen: Any = plain.Table(columns=dict(columns or {}), covariates=covariates)
     else:
-        chosen = _layout(layout, first.value, source)
+        first = head[0]
+        chosen = _layout(layout, _whole(first, columns_there), source)
 
     def ballots() -> Iterator[Ballot]:
         for row in every:
-            if isinstance(row, Bad):
-                with row.raw:
-                    raise DataError(f"{row.where}: {row.error}")
             try:
-                yield from chosen.ballots(row.value)
+                yield from chosen.ballots(_whole(row, columns_there))
             except DataError as error:
                 raise DataError(f"{row.where}: {error}") from error
 
@@ -80,6 +78,20 @@ def read(
     if covariates and not len(found):
         raise DataError(f"{source}: no row has a number in each of {', '.join(covariates)}")
     return found
+
+
+def _good(row: Row | Bad) -> Row:
+    """Return a row. Raises `DataError` for one that cannot be read, with its place."""
+    if isinstance(row, Bad):
+        with row.raw:
+            raise DataError(f"{row.where}: {row.error}")
+    return row
+
+
+def _whole(row: Row, columns: Mapping[str, None]) -> Mapping[str, Any]:
+    """Return a table's row with null in empty cells, which its reader leaves out: a vote without an
+    outcome is no fault of the file. Of JSON, a key that is not there may be another one's."""
+    return row.value if row.raw is not None else {**columns, **row.value}
 
 
 def _layout(name: str, row: Mapping[str, Any], source: str | Path) -> ModuleType:

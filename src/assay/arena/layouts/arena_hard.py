@@ -44,8 +44,13 @@ def matches(row: Mapping[str, Any]) -> bool:
 
 def games(row: Mapping[str, Any]) -> list[tuple[Outcome | None, float]]:
     """Return outcome and weight of both games, each None where either has no score."""
-    found = []
-    for game in fields.parsed(fields.value(row, "games")):
+    found: list[tuple[Outcome | None, float]] = []
+    played = fields.parsed(fields.value(row, "games"))
+    if played is None:
+        return [(None, 1.0)] * 2
+    if not isinstance(played, list):
+        raise fields.wrong("games", "a list of two games", played)
+    for game in played:
         said = game.get("score") if isinstance(game, dict) else None
         weight = STRONG if isinstance(said, str) and (">>" in said or "<<" in said) else 1.0
         found.append((None if said is None else outcome_of(said, "score"), weight))

@@ -29,7 +29,7 @@ def matches(row: Mapping[str, Any]) -> bool:
 
 def ballots(row: Mapping[str, Any]) -> Iterator[Ballot]:
     """One vote a row."""
-    said = row["judge_completion"]
+    said = row.get("judge_completion")
     scores = {
         side.lower(): int(n) for side, n in SCORE.findall(said if isinstance(said, str) else "")
     }

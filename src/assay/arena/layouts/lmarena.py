@@ -41,9 +41,10 @@ def matches(row: Mapping[str, Any]) -> bool:
 def ballots(row: Mapping[str, Any]) -> Iterator[Ballot]:
     """One vote a row."""
     if "winner" in row:
-        outcome = outcome_of(row["winner"], "winner")
+        outcome = outcome_of(row["winner"], "winner", (row.get("model_a"), row.get("model_b")))
     else:
-        cast = [said for name, said in CAST.items() if fields.amount(row[name], name) == 1]
+        votes = [(row[name], name, said) for name, said in CAST.items() if row.get(name)]
+        cast = [said for value, name, said in votes if fields.amount(value, name) == 1]
         outcome = cast[0] if len(cast) == 1 else None
     judge = next((row[name] for name in JUDGES if name in row), None)
     cluster = next((row[name] for name in CLUSTERS if name in row), None)

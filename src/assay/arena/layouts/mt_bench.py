@@ -25,7 +25,7 @@ def matches(row: Mapping[str, Any]) -> bool:
 
 def both(row: Mapping[str, Any]) -> Outcome | None:
     """Return what two games say together; None where one of them failed."""
-    one, other = (SAID.get(row[name]) for name in ("g1_winner", "g2_winner"))
+    one, other = (SAID.get(str(row.get(name))) for name in ("g1_winner", "g2_winner"))
     if one is None or other is None:
         return None
     return one if one == other else Outcome.TIE

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from assay.arena.ballots import Ballot, outcome_of, winner_of
-from assay.arena.votes import Outcome, Votes
+from assay.arena.votes import Votes
 from assay.data import fields
 from assay.errors import ConfigError, DataError
 
@@ -20,12 +20,6 @@ KNOWN: Final = {
     "weight": ("weight",),
 }
 """Columns that each part is looked for in, the first that is there."""
-WORDS: Final = {
-    "first": Outcome.FIRST,
-    "left": Outcome.FIRST,
-    "second": Outcome.SECOND,
-    "right": Outcome.SECOND,
-}
 COVARIATE: Final = "covariate_"
 SIDES: Final = ("_first", "_second")
 MEASURE: Final = "measure_"
@@ -51,7 +45,7 @@ class Table:
         yield Ballot(
             first=_name(said["first"]),
             second=_name(said["second"]),
-            outcome=_outcome(said["outcome"]),
+            outcome=outcome_of(said["outcome"], "outcome", (said["first"], said["second"])),
             weight=1.0 if weight is None else _number(weight),
             cluster=None if said["cluster"] is None else str(said["cluster"]),
             judge=_name(said["judge"]),
@@ -71,7 +65,9 @@ class Table:
     def _value(self, row: Mapping[str, Any], part: str) -> Any:
         if name := self.columns.get(part):
             return fields.value(row, name)
-        found = next((name for name in KNOWN[part] if name in row), None)
+        there = [name for name in KNOWN[part] if name in row]
+        # Of a table, an empty cell is null, and another column may have what it lacks.
+        found = next((name for name in there if row[name] is not None), next(iter(there), None))
         if found is None and part in ("first", "second", "outcome"):
             raise DataError(
                 f"no column says the {part} ({', '.join(KNOWN[part])}); the row has"
@@ -124,8 +120,3 @@ def _number(value: Any) -> float:
         return fields.amount(value, "number")
     except DataError:
         return float("nan")
-
-
-def _outcome(value: Any) -> Outcome | None:
-    word = str(value).strip().casefold()
-    return WORDS[word] if word in WORDS else outcome_of(value, "outcome")

@@ -38,17 +38,18 @@ class Arena:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One preference, a tie at 1/2; another word for a tie than that stays in `meta`."""
+        players = row.get("model_a"), row.get("model_b")
         if "conversation_a" in row:
             names, used = TALKS, ["winner"]
             talks = [up_to_turn(_talk(row, name), fields.parsed(row.get("turn"))) for name in names]
-            prefer = winners.winner(fields.value(row, "winner"), "winner")
+            prefer = winners.winner(fields.value(row, "winner"), "winner", players)
         else:
             names, used = TEXTS, ["prompt", *VOTES]
             talks = [_turns(row, name) for name in names]
             prefer = _vote(row)
         messages, pair = compared(talks[0], talks[1], names)
         more = fields.rest(row, *names, *used, "model_a", "model_b")
-        if row.get("winner", "tie") not in WINNERS.values():
+        if row.get("winner", "tie") not in (*WINNERS.values(), *players):
             more["winner"] = row["winner"]
         yield fields.make(
             Preference,
