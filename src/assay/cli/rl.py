@@ -11,7 +11,7 @@ import tyro
 from assay.cli.options import Aside, Data, Device, Format, Gates, Overwrite, Threads, Track
 from assay.data.splitting import SPLITTERS
 from assay.rl.settings import RECIPES, Settings
-from assay.specs.rewards import GRAMMAR
+from assay.specs.reward_kinds import GRAMMAR
 
 __all__ = ["Command"]
 

@@ -269,7 +269,7 @@ def _check(
     rate: float,
 ) -> None:
     """Raise `ConfigError` for what cannot be, or would do nothing, before anything is loaded."""
-    from assay.specs.rewards import GRAMMAR
+    from assay.specs.reward_kinds import GRAMMAR
 
     if not rewards:
         raise ConfigError(f"there is no reward; give --reward {GRAMMAR.partition(':')[0]}")
