@@ -220,12 +220,14 @@ def report(responses: Iterable[Response]) -> SplitReport:
             counts.append(len(response.steps))
             longest = max(longest, *map(len, response.steps))
     ordered = sorted(counts) or [0]
-    quantiles = [ordered[round(q * (len(ordered) - 1))] for q in (0, 0.25, 0.5, 0.75, 1)]
+    least, first, median, third, most = (
+        ordered[round(q * (len(ordered) - 1))] for q in (0, 0.25, 0.5, 0.75, 1)
+    )
     return SplitReport(
         responses=len(counts),
         one_step=counts.count(1),
         mean=sum(counts) / len(counts) if counts else 0.0,
-        quantiles=tuple(quantiles),
+        quantiles=(least, first, median, third, most),
         longest=longest,
     )
 

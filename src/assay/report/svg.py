@@ -171,7 +171,8 @@ def _rounded(found: re.Match[str]) -> str:
 def _clean(element: ET.Element, names: Mapping[str, str]) -> None:
     """Keep ids only where they are referred to, as `names` has them; shorten what nobody sees; let
     the page choose the colours."""
-    if (name := element.attrib.pop("id", None)) in names:
+    name = element.attrib.pop("id", "")
+    if name in names:
         element.set("id", names[name])
     if (href := element.attrib.pop(XLINK_HREF, None)) is not None:
         element.set("href", f"#{names[href.removeprefix('#')]}")
