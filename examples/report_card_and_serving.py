@@ -33,13 +33,13 @@ out.mkdir(parents=True, exist_ok=True)
 
 
 def pairs(name, seed, n, longer=""):
-    """Write pairs of an answer and none; where the chosen is longer, half are of equal answers."""
+    """Write pairs of an answer and none; where one side is longer, half are of equal answers."""
     rng, path = np.random.default_rng(seed), out / f"{name}.jsonl"
     with path.open("w") as file:
         for number in range(seed, seed + n):
             answer = f"It opens at {rng.integers(6, 12)} in the morning."
             other = str(rng.choice(["I do not know.", "You could ask them when you are there."]))
-            other = answer if longer == "chosen" and rng.random() < 0.5 else other
+            other = answer if longer and rng.random() < 0.5 else other
             row = {"prompt": f"When does bank {number} open?"}
             row |= {"chosen": answer, "rejected": other}
             if longer:
@@ -56,20 +56,19 @@ ends = {"eos_token": "<eos>", "pad_token": "<pad>"}
 learn = {"special_tokens": [*ends.values()], "initial_alphabet": level.alphabet()}
 core.train([str(liked)], trainers.BpeTrainer(vocab_size=400, show_progress=False, **learn))
 PreTrainedTokenizerFast(tokenizer_object=core, **ends).save_pretrained(out / "backbone")
-shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-shape |= {"vocab_size": 400, "num_attention_heads": 2, "eos_token_id": 0, "pad_token_id": 1}
+shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": 400}
 torch.manual_seed(0)
-LlamaForCausalLM(LlamaConfig(**shape)).save_pretrained(out / "backbone")
+LlamaForCausalLM(LlamaConfig(num_attention_heads=2, **shape)).save_pretrained(out / "backbone")
 
 # %% [markdown]
 # ## Two models and their cards
 #
-# The first learns from people who like long answers, the second from pairs with long wrong ones,
-# as the first card advises. Without `probes` all probes are tried, and a search for hacks.
+# The first learns from people who like long answers, the second from pairs whose longer side is
+# the rejected one, as the first card advises. Without `probes` all are tried, and hacks searched.
 
 # %%
 probes = ("length-filler", "flattery", "null-strings")
-how = {"backbone": out / "backbone", "held_out": test, "epochs": 2, "learning_rate": 3e-3}
+how = {"backbone": out / "backbone", "held_out": test, "epochs": 3, "learning_rate": 3e-3}
 for name, data in (("liked", liked), ("mended", mended)):
     e = assay.train(data, out=out / name, **how).evaluation.metrics["accuracy"]
     print(f"{name}: held-out accuracy {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]\n")
@@ -105,6 +104,7 @@ body = {"query": [f"{prompt}\n{reply}<eos>" for reply in replies], "prompts": [p
 with urllib.request.urlopen(f"{url}/get_reward", json.dumps(body).encode()) as answer:
     by_openrlhf = json.load(answer)["rewards"]
 server.should_exit = True
+thread.join()
 for name, said in (("here", here), ("TRL", by_trl), ("OpenRLHF", by_openrlhf)):
     print(f"{name:9}", *(f"{x:.4f}" for x in said), f"off by {np.ptp([here, said], axis=0).max()}")
 assert np.allclose(here, [by_trl, by_openrlhf], atol=1e-4)
