@@ -68,11 +68,12 @@ LlamaForCausalLM(LlamaConfig(num_attention_heads=2, **shape)).save_pretrained(ou
 
 # %%
 probes = ("length-filler", "flattery", "null-strings")
-how = {"backbone": out / "backbone", "held_out": test, "epochs": 3, "learning_rate": 3e-3}
+how = {"held_out": test, "epochs": 3, "learning_rate": 3e-3, "overwrite": True}
 for name, data in (("liked", liked), ("mended", mended)):
-    e = assay.train(data, out=out / name, **how).evaluation.metrics["accuracy"]
-    print(f"{name}: held-out accuracy {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]\n")
-    print(assay.audit(out / name, test, probes=probes, out=out / f"{name}-card"), "\n")
+    trained = assay.train(data, backbone=out / "backbone", out=out / name, **how)
+    e = trained.evaluation.metrics["accuracy"]
+    print(f"\n{name}: held-out accuracy {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]\n")
+    print(assay.audit(out / name, test, probes=probes, out=out / f"{name}-card", overwrite=True))
 
 # %% [markdown]
 # ## Serve it
@@ -96,8 +97,7 @@ url = f"http://127.0.0.1:{bound.getsockname()[1]}"
 # the reward model was trained, its end included. Both get what the model says here.
 
 # %%
-prompt = "When does bank 7 open?"
-replies = ["It opens at 9 in the morning.", "I do not know."]
+prompt, replies = "When does bank 7 open?", ["It opens at 9 in the morning.", "I do not know."]
 here = [score.value for score in model.score_texts(prompt, replies)]
 by_trl = reward_function(f"remote:{url},model=rm")(prompts=[prompt] * 2, completions=replies)
 body = {"query": [f"{prompt}\n{reply}<eos>" for reply in replies], "prompts": [prompt] * 2}
