@@ -128,10 +128,13 @@ if __name__ == "__main__":
     )
     parser.add_argument("out", type=Path, nargs="?", default=Path("runs/mixture"))
     parser.add_argument("--judge", default="examples.mixture:judge", help="a judge's word")
+    parser.add_argument("--problems", type=int, default=600, help="problems to train on")
     parser.add_argument("--rounds", type=int, default=40, help="rounds of the policy's training")
     parser.add_argument("--policy-steps", type=int, default=400, help="steps of the policy")
     parser.add_argument("--steps", type=int, default=300, help="steps of the reward model")
     given = parser.parse_args()
-    small = Arithmetic(train_problems=600, policy_steps=given.policy_steps, steps=given.steps)
+    world = Arithmetic(
+        train_problems=given.problems, policy_steps=given.policy_steps, steps=given.steps
+    )
     with threads(1):
-        main(given.out, small, given.judge, given.rounds)
+        main(given.out, world, given.judge, given.rounds)

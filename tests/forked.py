@@ -17,6 +17,8 @@ from typing import Any, Final
 IMPORTED: Final = (
     "assay.workflows.train",
     "assay.workflows.rl",
+    "assay.studies.arithmetic.records",
+    "assay.report.paint",
     "tests.training.together",
     "tests.rl.together",
 )
@@ -30,23 +32,30 @@ def context() -> Any:
     return made
 
 
-def start(words: Sequence[str], said: Path, environment: Mapping[str, str] | None = None) -> Any:
-    """Start `python WORDS`: a file, `-m` and a module, or `-c` and code. It writes its output to
-    the files out and err of the folder `said`, which is made."""
+def start(
+    words: Sequence[str],
+    said: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Any:
+    """Start `python WORDS` in a folder: a file, `-m` and a module, or `-c` and code. It writes its
+    output to the files out and err of the folder `said`, which is made."""
     said.mkdir(parents=True, exist_ok=True)
     given = {**os.environ, **(environment or {})}
-    process = context().Process(target=_work, args=([*words], given, str(said)))
+    process = context().Process(target=_work, args=([*words], given, str(said), folder))
     process.start()
     return process
 
 
 def run(
-    words: Sequence[str], environment: Mapping[str, str] | None = None
+    words: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python WORDS` to its end."""
-    with tempfile.TemporaryDirectory() as folder:
-        said = Path(folder)
-        process = start(words, said, environment)
+    """Run `python WORDS` in a folder to its end."""
+    with tempfile.TemporaryDirectory() as made:
+        said = Path(made)
+        process = start(words, said, environment, folder)
         process.join(LIMIT_S)
         if process.exitcode is None:
             process.kill()
@@ -55,12 +64,14 @@ def run(
     return subprocess.CompletedProcess([*words], process.exitcode, *texts)
 
 
-def _work(words: list[str], environment: dict[str, str], said: str) -> None:
+def _work(words: list[str], environment: dict[str, str], said: str, folder: Path | None) -> None:
     os.environ.clear()
     os.environ.update(environment)
     for number, name in ((1, "out"), (2, "err")):
         with open(Path(said, name), "wb") as file:
             os.dup2(file.fileno(), number)
+    if folder is not None:
+        os.chdir(folder)
     if words[0] == "-m":
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
