@@ -64,7 +64,7 @@ USES = {
     "rules": "verify rules pool.jsonl --language en --out rules",
     "sandbox": "verify code code.jsonl --out code",
     "report": "best-of-n pool.jsonl --scorer longest --out best",
-    "parquet": "data convert pool.jsonl pool.parquet",
+    "parquet": "data convert pool.jsonl pool.parquet --to assay",
     "worlds": "worlds list",
     "server": "serve longest --port 0",
     "annotate": "annotate pool.jsonl --port 0 --out people",
