@@ -96,7 +96,12 @@ def _fence(block: str) -> str:
 
 def page(name: str, parts: Sequence[Cell]) -> str:
     """Write an example as Markdown that renders on GitHub as well."""
-    title = name.replace("_", " ").capitalize()
+    # As the site's list of pages has it: a file's name is no title.
+    listed = re.search(
+        rf'"Example: (.+)": examples/{name}\.md', (REPOSITORY / "mkdocs.yml").read_text()
+    )
+    words = listed[1] if listed else name.replace("_", " ")
+    title = words[0].upper() + words[1:]
     link = f"[examples/{name}.py](../../examples/{name}.py)"
     blocks = [f"# {title}", f"<!-- Made by tests/docs/render.py from examples/{name}.py. -->"]
     for number, part in enumerate(parts):
