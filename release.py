@@ -201,7 +201,7 @@ def _place(python: Path) -> Path:
     """A folder beside an environment, with the files that commands are given."""
     place = python.parents[1] / "work"
     place.mkdir(exist_ok=True)
-    pool = {"prompt": "2+3?", "responses": ["So it is 5.", "So it is six."], "reference": "5"}
+    pool = {"prompt": "2+3?", "responses": ["The answer is 5.", "The answer is six."], "reference": "5"}
     tests = {"kind": "assertions", "entry": "add", "tests": ["assert add(1, 2) == 3"]}
     prompt = {"messages": [{"role": "user", "content": "Write add."}], "meta": {"tests": tests}}
     steps = [{"steps": ["def add(a, b): return a + b"]}]
@@ -268,7 +268,7 @@ def _tried(number: str, here: Path) -> Said:
     scores = place / "scored" / "scores.jsonl"
     rows = scores.read_text().splitlines() if scores.is_file() else []
     values = [json.loads(row)["value"] for row in rows]
-    yield values == [11.0, 13.0], f"Python {number}: lengths of two responses: {values}"
+    yield values == [16.0, 18.0], f"Python {number}: lengths of two responses: {values}"
 
 
 def quickstart() -> Said:
