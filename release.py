@@ -222,7 +222,7 @@ def _served(words: list[str | Path], cwd: Path) -> subprocess.CompletedProcess[s
     pipe = subprocess.PIPE
     where = {"cwd": cwd, "env": OUTSIDE, "text": True, "stdout": pipe, "stderr": pipe}
     with subprocess.Popen(words, **where) as server:
-        said = server.stdout.readline()
+        said = next((line for line in server.stdout if "http://" in line), "it said no address")
         server.terminate()
     return subprocess.CompletedProcess(words, server.returncode, said, "it did not end with 0")
 
