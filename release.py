@@ -201,7 +201,8 @@ def _place(python: Path) -> Path:
     """A folder beside an environment, with the files that commands are given."""
     place = python.parents[1] / "work"
     place.mkdir(exist_ok=True)
-    pool = {"prompt": "2+3?", "responses": ["The answer is 5.", "The answer is six."], "reference": "5"}
+    said = [f"The answer is {five}." for five in ("5", "six")]
+    pool = {"prompt": "2+3?", "responses": said, "reference": "5"}
     tests = {"kind": "assertions", "entry": "add", "tests": ["assert add(1, 2) == 3"]}
     prompt = {"messages": [{"role": "user", "content": "Write add."}], "meta": {"tests": tests}}
     steps = [{"steps": ["def add(a, b): return a + b"]}]
