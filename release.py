@@ -225,6 +225,7 @@ def _served(words: list[str | Path], cwd: Path) -> subprocess.CompletedProcess[s
     with subprocess.Popen(words, **where) as server:
         said = next((line for line in server.stdout if "http://" in line), "it said no address")
         server.terminate()
+        server.communicate()
     return subprocess.CompletedProcess(words, server.returncode, said, "it did not end with 0")
 
 

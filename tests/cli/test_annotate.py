@@ -84,6 +84,20 @@ def test_a_newcomer_labels_by_one_command_and_exports(tmp_path: Path) -> None:
     assert record.prefer in (0.0, 1.0)
 
 
+def test_a_service_managers_end_is_an_end(tmp_path: Path) -> None:
+    (tmp_path / "pool.jsonl").write_text(json.dumps(POOL[0]) + "\n")
+    words = [sys.executable, "-m", "assay", "annotate", "pool.jsonl", "--port", "0"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path) as server:
+        assert server.stdout is not None
+        # Right behind its address, before it has answered anything.
+        assert any("http://127.0.0.1:" in line for line in server.stdout)
+        server.send_signal(signal.SIGTERM)
+        out, err = server.communicate(timeout=60)
+    assert (server.returncode, err) == (0, "")
+    assert "0 labels; `assay annotate export" in out
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project of pairs, all labelled; of sixty two look the same."""

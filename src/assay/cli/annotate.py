@@ -1,6 +1,7 @@
 """`assay annotate POOL`: a page on which people label. Beside it: export, import, report, and who
 may label."""
 
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -127,7 +128,8 @@ class Command(Compute):
         if "admin" not in made.tokens:
             print("the admin's link is not known here; `assay annotate invite` draws new links")
         agreement = partial(agreement_rows, made.store)
-        # To be ended is how it ends.
+        # To be ended is how it ends; who manages services does it by SIGTERM.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             serve(made.store, tokens=made.tokens, quality=agreement, **where)
         done = made.store.progress().done
