@@ -45,7 +45,6 @@ def on_files(files: Any, config: Any) -> Any:
     for name, source in KEPT.items():
         text = (ROOT / source).read_text()
         files.append(File.generated(config, name, content=text + NEXT))
-    files.append(File.generated(config, "reference/messages.md", content=messages.page()))
     return files
 
 
@@ -54,6 +53,8 @@ def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
     plain text."""
     known = {file.src_uri for file in files}
     where = page.file.src_uri
+    if where == "reference/messages.md":
+        markdown = markdown.replace(messages.HERE, messages.listed())
     home = "." if where in KEPT else posixpath.join("docs", posixpath.dirname(where))
 
     def led(match: re.Match[str]) -> str:

@@ -47,16 +47,8 @@ EXPLAINED: Final = {
 }
 """Package -> the page that explains it."""
 MARKS: Final = re.compile(r"(`[^`]*`)|([\\*_<>\[\]])")
-OPENING: Final = """---
-hide: [toc]
----
-
-# Messages
-
-Every message with which something is refused, or with which a response is unscored, under the
-module that says it; `…` stands for what differs. The page is made for the search: paste a message
-there. [When something fails](../troubleshooting.md) says more about the ones that people meet."""
-CLOSING: Final = "Next: [when something fails](../troubleshooting.md), [commands](cli/index.md).\n"
+HERE: Final = "The site has them here: `make docs` takes them from the source.\n"
+"""Stands in the page for the messages."""
 
 
 def messages() -> dict[str, tuple[str, list[str]]]:
@@ -76,9 +68,9 @@ def messages() -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-def page() -> str:
-    """Return the page, as Markdown."""
-    parts = [OPENING]
+def listed() -> str:
+    """Return what stands in the page, as Markdown."""
+    parts = []
     modules = messages().items()
     for package, group in itertools.groupby(modules, lambda item: item[0].partition(".")[0]):
         parts.append(f"## {package} {{ #{package} }}")
@@ -91,7 +83,7 @@ def page() -> str:
             parts.append(MARKS.sub(lambda match: match[1] or f"\\{match[2]}", about))
             # A heading each, for the search knows places by headings.
             parts += [f"#### ``` {text} ```" for text in said]
-    return "\n\n".join([*parts, CLOSING])
+    return "\n\n".join(parts) + "\n"
 
 
 def _kinds(trees: Iterable[ast.Module]) -> set[str]:

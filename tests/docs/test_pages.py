@@ -1,6 +1,7 @@
 """The pages of the site, as files: links, headings, what comes next, and nothing from outside."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +17,9 @@ LOGGED = sorted((DOCS / "log").glob("2*.md"))
 BESIDE = [ROOT / name for name in ("README.md", "LOG.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-MADE = {"changelog.md", "contributing.md", "reference/messages.md"}
-"""Pages that the build makes of files at the root, and of the source."""
+OUT = re.compile(r"--out (\S+)")
+MADE = {"changelog.md", "contributing.md"}
+"""Pages that the build makes of files at the root."""
 
 
 def prose(page: Path) -> str:
@@ -81,6 +83,14 @@ def test_a_page_says_what_comes_next(page: Path) -> None:
     last = page.read_text().strip().split("\n\n")[-1]
     assert last.startswith("Next: ")
     assert LINK.search(last)
+
+
+def test_how_tos_follow_each_other_in_one_folder() -> None:
+    # Each is run after start alone, and a reader goes on from one to the next.
+    pages = [*(DOCS / "how-to").glob("*.md"), DOCS / "start.md"]
+    given = Counter(out for page in pages for out in set(OUT.findall(page.read_text())))
+    assert given
+    assert [out for out, times in given.items() if times > 1] == []
 
 
 def test_every_page_is_in_the_navigation_once() -> None:

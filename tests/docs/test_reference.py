@@ -96,10 +96,11 @@ def test_messages_are_read_whole_with_gaps_for_what_differs(tmp_path, monkeypatc
 
 def test_the_page_of_messages_explains_every_package_by_a_page_that_is_there() -> None:
     module = loaded(DOCS / "messages.py")
-    text = module.page()
+    text = module.listed()
     titles = re.findall(r"^### `(.+)`$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
     assert len(titles) >= 20
     assert len(module.messages()) > 400
+    assert module.HERE in (DOCS / "reference/messages.md").read_text()
     assert text.count("\n#### ``` ") >= 1400
     for target in module.EXPLAINED.values():
         assert (DOCS / "reference" / target).exists(), target
