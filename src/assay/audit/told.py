@@ -147,7 +147,13 @@ def cost(spent: Cost) -> str:
 
 def grade_rows(card: Card) -> list[list[str]]:
     """Return area, grade, share withstood and failing probes of each grade; see `COLUMNS`."""
+    # A low grade of few changes may be chance: no probe of it fails for sure.
     return [
-        [one.area, _letters(one.letters), beside(one.held, 2), ", ".join(one.fails) or "none"]
+        [
+            one.area,
+            _letters(one.letters),
+            beside(one.held, 2),
+            ", ".join(one.fails) or ("none" if one.letters[0] == "A" else "none for sure"),
+        ]
         for one in card.grades
     ]
