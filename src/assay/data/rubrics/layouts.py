@@ -83,6 +83,8 @@ def rubric_from(raw: Any, *, source: str = "") -> Rubric:
     if isinstance(raw, Mapping) and (own := _our_own(raw)) is not None:
         return own if own.source or not source else own.model_copy(update={"source": source})
     if (read := _reader(raw)) is None:
+        if _has(raw) and any({"id", "text"} & row.keys() for row in raw):
+            raise nested.unread(raw)
         keys = sorted(raw) if isinstance(raw, Mapping) else _keys(raw)
         raise DataError(
             f"no rubric is known with {', '.join(map(str, keys)) or 'nothing'} in it; give"
