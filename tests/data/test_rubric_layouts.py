@@ -354,3 +354,19 @@ def test_plain_weights_are_read_where_all_formulas_agree(tmp_path: Path) -> None
 def test_a_misspelled_key_is_told_by_the_documented_one(within, row, says):
     with pytest.raises(DataError, match=says):
         rubric_from(within([{"id": "a", "text": "y"}, row]))
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        ([{"id": "a", "text": "y", "pionts": 2}], "criterion 1 has no field 'pionts'.*mean points"),
+        (
+            {"criteria": [{"id": "a", "text": "y"}], "guidlines": "x"},
+            "'guidlines'.*guidelines",
+        ),
+        ({"criterias": [{"id": "a", "text": "y"}]}, "criterias .did you mean criteria"),
+    ],
+)
+def test_a_misspelled_key_beside_all_that_is_needed_is_told_too(raw, says):
+    with pytest.raises(DataError, match=says):
+        rubric_from(raw)
