@@ -221,6 +221,20 @@ def test_judges_that_there_are_not(word, says):
         judge(word)
 
 
+def test_a_judge_of_ones_own_keeps_its_name_wherever_it_stands():
+    own = "tests.specs.answering"
+    assert fingerprint(judge(f"{own}:Compares")) == "compares"
+    assert fingerprint(judge(f"{own}:Scores")) == "scores"
+    for made in (judge(f"{own}:Compares"), judge(f"{own}:Scores")):
+        inner = getattr(made, "judge", None) or made.scorer
+        assert fingerprint([made]) == fingerprint([inner])
+
+
+def test_an_answerer_is_no_scorer_without_its_question():
+    with pytest.raises(ConfigError, match=f"answers questions.*give pointwise:{OWN}"):
+        scorer(OWN)
+
+
 def test_judges_go_where_scorers_go():
     found = scorer(f"pairwise:{OWN},calls=1")
     assert isinstance(found, TournamentScorer)

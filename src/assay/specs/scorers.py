@@ -14,7 +14,7 @@ from assay.aggregation import Aggregation
 from assay.components import did_you_mean
 from assay.errors import ConfigError
 from assay.models.words import KEYS as MODEL_KEYS
-from assay.protocols import Generator, Scorer, Verifier
+from assay.protocols import Answerer, Generator, Scorer, Verifier
 from assay.scorers.baselines import Longest, Random, Shortest
 from assay.scorers.column import Column
 from assay.scorers.ensemble import Ensemble, Standards
@@ -374,6 +374,11 @@ def _of_own_code(word: Word) -> Scorer:
         raise ConfigError(f"{word.text!r}: {given} is of a model's texts, and {name} is none")
     if (made := of_own_code(found, name)) is not None:
         return made
+    if isinstance(found, Answerer):
+        raise ConfigError(
+            f"{name} answers questions, and the word does not say which; give pointwise:{name},"
+            f" rubric:FILE@{name} or another judge (`assay judge`)"
+        )
     raise ConfigError(
         f"{name!r} is a {type(found).__name__}; it must score, verify, or be a function"
     )
