@@ -6,7 +6,6 @@ docstrings the help. Others' components are found through entry points (group `a
 `assay.losses`) or written `package.module:Class`.
 """
 
-import difflib
 import functools
 import importlib
 import pkgutil
@@ -15,7 +14,7 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
-from assay.errors import ConfigError, place_of
+from assay.errors import ConfigError, did_you_mean, place_of
 from assay.renamed import current
 
 __all__ = ["KINDS", "did_you_mean", "imported", "load", "name_of", "names", "unknown"]
@@ -95,12 +94,6 @@ def imported(name: str) -> Any:
             " importable.module:name, of an installed package or of the working folder"
         ) from error
     return found
-
-
-def did_you_mean(word: str, there: Iterable[str]) -> str:
-    """Return ` (did you mean ...?)` for the names that a word is close to; empty for none."""
-    close = difflib.get_close_matches(word, list(there), n=2)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def name_of(cls: type) -> str:

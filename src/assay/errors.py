@@ -19,7 +19,7 @@ four and from the standard exception that a caller would expect.
 import importlib
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "DataError",
     "MissingExtra",
     "RefusedRecords",
+    "did_you_mean",
     "place_of",
 ]
 
@@ -109,6 +110,14 @@ class MissingExtra(AssayError, ImportError):
 
 class BackendError(AssayError, RuntimeError):
     """A model, server, worker or sandbox failed."""
+
+
+def did_you_mean(word: str, there: Iterable[str]) -> str:
+    """Return ` (did you mean ...?)` for the names that a word is close to; empty for none."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(there), n=2)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def place_of(error: BaseException) -> str:

@@ -59,9 +59,9 @@ def test_logits_become_probabilities_only_where_it_is_said() -> None:
     assert zero == Distribution(probabilities=(0.5, 0.5))
     assert two.probabilities[0] == pytest.approx(1 / (1 + math.exp(-2)))  # type: ignore[union-attr]
     assert (low.probabilities[0], high.probabilities[0]) == (0.0, 1.0)  # type: ignore[union-attr]
-    with pytest.raises(ConfigError, match="2 is no probability; give link='sigmoid'"):
+    with pytest.raises(ConfigError, match="2 is no probability; give link=sigmoid"):
         HeadAnswerer(scorer).answer(states, [[RIGHT]] * 4)
-    with pytest.raises(ConfigError, match="are no probabilities; give link='sigmoid'"):
+    with pytest.raises(ConfigError, match="are no probabilities; give link=sigmoid"):
         HeadAnswerer(LocalScorer(reward_model(PREFERENCE)))
 
 

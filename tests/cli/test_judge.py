@@ -383,6 +383,52 @@ def test_a_rubric_that_cannot_score_is_one_clear_line(pairs, tmp_path, capsys, s
     assert str(path) in said
 
 
+BROKEN = {
+    "none": "gave None; answer(states, questions) must give a list with a list for each state",
+    "number": "gave 5; answer(states, questions) must",
+    "few": "gave 15 lists for 16 states; ",
+    "row": "gave 5 for state 1; ",
+    "long": "gave 2 answers to 1 question of state 1; ",
+    "floats": "gave 0.5 to question 'a' of state 1; ",
+    "bare": "gave (0.5, 0.5) to question 'a' of state 1; ",
+    "options": "gave 1 probabilities for 2 options of question 'a' of state 1; it must give one",
+    "sum": "failed: ValidationError: ",
+    "raises": "failed: KeyError: 'verdict' (",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_an_answerer_in_a_wrong_shape_is_one_line_that_names_it(pairs, tmp_path, capsys, how):
+    path = tmp_path / "rubric.json"
+    path.write_text(json.dumps({"criteria": [{"id": "a", "text": "is good"}]}))
+    rubric = f"rubric:{path}@tests.specs.answering:Broken,how={how},abstain=no"
+    said = refused(capsys, "rubric", pairs, "--judge", rubric, "--out", tmp_path / "out")
+    assert f"tests.specs.answering:Broken {BROKEN[how]}" in said
+
+
+def test_a_function_is_a_judge_of_points(pairs, tmp_path, capsys):
+    found = assay.judge(pairs, "tests.specs.answering:good", how="pairs")
+    assert found.rows[0]["prefer"] == 1.0
+    points = assay.judge(pairs, "tests.specs.answering:good")
+    assert {row["value"] for row in points.rows} == {0.0, 1.0}
+    for what, says in (("points", "short gave 1 scores for "), ("rubric", "take rubric:FILE@")):
+        word = "tests.specs.answering:short"
+        assert says in refused(capsys, what, pairs, "--judge", word, "--out", tmp_path / what)
+
+
+def test_a_judge_of_ones_own_that_compares_wrongly_is_one_line(pairs, tmp_path, capsys):
+    word = "tests.specs.answering:Miscompares"
+    said = refused(capsys, "pairs", pairs, "--judge", word, "--out", tmp_path / "out")
+    assert f"{word} gave 0.5; compare(pairs) must give" in said
+
+
+def test_a_misspelled_metric_says_which_is_meant(pairs, tmp_path, capsys):
+    word = f"pairwise:{OWN}"
+    given = ("--judge", word, "--out", tmp_path / "out", "--fail-on", "acuracy<0.7")
+    said = refused(capsys, "pairs", pairs, *given)
+    assert "nothing is called 'acuracy' (did you mean accuracy" in said
+
+
 def test_a_model_whose_labels_are_several_tokens_is_one_clear_line(
     pairs, tmp_path, capsys, backbone
 ):

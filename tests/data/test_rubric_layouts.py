@@ -341,3 +341,32 @@ def test_plain_weights_are_read_where_all_formulas_agree(tmp_path: Path) -> None
         rubric_from([*rows, {"criterion": "Rude.", "weight": -1}])
     with pytest.raises(DataError, match="no rubric is known"):
         rubric_from([{"criterion": "Polite.", "weight": 2, "severity": 1}])
+
+
+@pytest.mark.parametrize("within", [lambda rows: rows, lambda rows: {"criteria": rows}])
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"id": "sum", "txt": "x"}, r"2 has no 'text'; it has id, txt \(did you mean text\?\)"),
+        ({"text": "x", "pionts": 2}, r"2 has no 'id'; it has text, pionts \(did you mean points"),
+    ],
+)
+def test_a_misspelled_key_is_told_by_the_documented_one(within, row, says):
+    with pytest.raises(DataError, match=says):
+        rubric_from(within([{"id": "a", "text": "y"}, row]))
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        ([{"id": "a", "text": "y", "pionts": 2}], "criterion 1 has no field 'pionts'.*mean points"),
+        (
+            {"criteria": [{"id": "a", "text": "y"}], "guidlines": "x"},
+            "'guidlines'.*guidelines",
+        ),
+        ({"criterias": [{"id": "a", "text": "y"}]}, "criterias .did you mean criteria"),
+    ],
+)
+def test_a_misspelled_key_beside_all_that_is_needed_is_told_too(raw, says):
+    with pytest.raises(DataError, match=says):
+        rubric_from(raw)

@@ -500,6 +500,19 @@ def test_a_checkpoint_of_another_kind_is_refused(name: str, tmp_path: Path) -> N
             load_preset(other, folder)
 
 
+def test_a_language_model_is_called_what_it_most_probably_is(tmp_path: Path) -> None:
+    folder = tmp_path / "lm"
+    tiny.causal("llama").save_pretrained(folder)
+    tiny.bpe().save_pretrained(folder)
+    with pytest.raises(ConfigError) as refused:
+        guess(folder)
+    says = str(refused.value)
+    assert says.startswith(f"{folder} is most probably a language model, a LlamaForCausalLM")
+    assert f"`assay train rm DATA --backbone {folder}`" in says
+    assert f"`pointwise:{folder}`" in says
+    assert says.index("pointwise:") < says.index("if it is a reward model, say which it is, with")
+
+
 def test_pickled_tensors_are_read_without_running_them(tmp_path: Path) -> None:
     """The older checkpoints have no safetensors."""
     folder = skywork_o1(tmp_path / "m")

@@ -105,6 +105,11 @@ def test_a_tournament_of_too_few_calls_says_what_it_takes() -> None:
         ({"responses": []}, 400, "prompt"),
         ({"prompt": "q", "responses": "a"}, 400, "responses"),
         ({"prompt": "q", "responses": [1]}, 400, "responses[0]"),
+        (
+            {"prompt": "q", "responses": "a"},
+            400,
+            "list of 1 or more objects or object), got 'a'",
+        ),
         ({"prompt": "q", "responses": [], "respones": 1}, 400, "respones"),
         ({"prompt": "q", "responses": ["a"], "meta": "x"}, 400, "meta"),
         ({"groups": [{"prompt": "q", "responses": [], "meta": []}]}, 400, "groups[0].meta"),

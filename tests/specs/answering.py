@@ -6,6 +6,57 @@ from assay.fingerprint import ByContent
 from assay.questions import Comparison, Distribution
 from assay.types import Score, Unscored
 
+PAIRS = [Comparison(prefer=1.0)]
+"""Neither a judge nor a scorer."""
+
+
+def good(prompts, completions, **columns):
+    """A function of prompts and completions."""
+    return [float("good" in text) for text in completions]
+
+
+def short(prompts, completions, **columns):
+    """One score, however many there are."""
+    return [1.0]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Answers in a wrong shape."""
+
+    how: str
+
+    fingerprint = ByContent()
+
+    def answer(self, states, questions):
+        right = [[Distribution(probabilities=(1.0, 0.0)) for _ in some] for some in questions]
+        if self.how == "raises":
+            raise KeyError("verdict")
+        if self.how == "sum":
+            return [[Distribution(probabilities=(0.7, 0.7)) for _ in some] for some in questions]
+        return {
+            "none": None,
+            "number": 5,
+            "few": right[:-1],
+            "row": [5 for _ in questions],
+            "long": [row * 2 for row in right],
+            "floats": [[0.5 for _ in row] for row in right],
+            "bare": [[(0.5, 0.5) for _ in row] for row in right],
+            "options": [[Distribution(probabilities=(1.0,)) for _ in row] for row in right],
+        }[self.how]
+
+
+class Miscompares:
+    """A judge of pairs that says no comparison; it scores, too."""
+
+    fingerprint = "miscompares"
+
+    def compare(self, pairs):
+        return [0.5 for _ in pairs]
+
+    def score(self, groups):
+        return [[Score(value=1.0)] for _ in groups]
+
 
 @dataclass(frozen=True)
 class Likes:

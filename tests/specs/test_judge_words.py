@@ -14,9 +14,11 @@ from assay.answerers.rotations import RotatedAnswerer
 from assay.answerers.text import TextAnswerer
 from assay.answerers.writing import Kept
 from assay.errors import ConfigError
+from assay.fingerprint import fingerprint
 from assay.judges.adapters import TournamentScorer
 from assay.judges.genrm import GenRM
 from assay.judges.listwise import Listwise
+from assay.judges.opened import OpenedAnswerer
 from assay.judges.pairwise import Pairwise
 from assay.judges.panel import JudgePanel, ScorerPanel
 from assay.judges.pointwise import Pointwise
@@ -70,7 +72,9 @@ def test_a_head_takes_a_scorers_word():
 
 
 def test_answerers_of_ones_own():
-    assert answerer(f"{OWN},sure=0.7") == Likes(sure=0.7)
+    found = answerer(f"{OWN},sure=0.7")
+    assert found == OpenedAnswerer(Likes(sure=0.7), OWN)
+    assert fingerprint(Pointwise(found)) == fingerprint(Pointwise(Likes(sure=0.7)))
     likes = Likes()
     assert answerer(likes) is likes
 
@@ -119,7 +123,7 @@ def test_prices():
 def test_judges_take_their_settings_and_answerers_the_rest():
     found = judge(f"pairwise:{OWN},orders=given,tie=no,sure=0.6")
     assert isinstance(found, Pairwise)
-    assert found.answerer == Likes(sure=0.6)
+    assert found.answerer == OpenedAnswerer(Likes(sure=0.6), OWN)
     assert found.protocol.orders == "given"
     assert len(found.protocol.question.options) == 2
     rates = judge(f"pointwise:{OWN},levels=5")
@@ -176,7 +180,7 @@ def test_panels_share_settings_and_members_have_their_own():
     found = judge(f"panel:(pairwise:{OWN},sure=0.6)+(strict=pairwise:{OWN}),how=majority,sure=1")
     assert isinstance(found, JudgePanel)
     assert found.how == "majority"
-    assert [one.answerer.sure for one in found.members.values()] == [0.6, 1.0]
+    assert [one.answerer.answerer.sure for one in found.members.values()] == [0.6, 1.0]
     assert [*found.members][1] == "strict"
     rates = judge(f"panel:(pointwise:{OWN})+(tests.specs.answering:Scores),least=1")
     assert isinstance(rates, ScorerPanel)
@@ -198,7 +202,16 @@ def test_panels_share_settings_and_members_have_their_own():
         ("pairwize", "did you mean pairwise"),
         (f"pairwise:{OWN},tei=no", "did you mean tie"),
         (f"pairwise:{OWN},orders=all", "orders cannot be 'all'"),
-        (OWN, "is no judge"),
+        (OWN, f"answers questions.*pointwise:{OWN}, pairwise:{OWN}, rubric:FILE@{OWN}"),
+        ("tests.specs.answering:PAIRS", "is a list, and no judge: it needs compare"),
+        ("rubric:head:random", "`assay eval DATA --scorer random`"),
+        ("pairwise:head:random,link=sigmoid", "predicates alone"),
+        ("genrm:head:random", "predicates alone"),
+        ("panel:(pointwise:head:random)+(pointwise:smol)", "predicates alone"),
+        ("pointwise:longest", r"longest is a scorer \(a baseline\).* What answers is a language"),
+        ("rubric:math", r"math is a scorer \(a verifier\)"),
+        ("pointwise:column:score", r"column:score is a scorer \(scores in the data\)"),
+        ("pointwise:mean:random\\+longest", r"is a scorer \(an ensemble\)"),
         (f"pairwise:{AT}", "give model=NAME"),
         (f"{AT},model=m", f"give pairwise:{AT}, pointwise"),
     ],
@@ -206,6 +219,20 @@ def test_panels_share_settings_and_members_have_their_own():
 def test_judges_that_there_are_not(word, says):
     with pytest.raises(ConfigError, match=says):
         judge(word)
+
+
+def test_a_judge_of_ones_own_keeps_its_name_wherever_it_stands():
+    own = "tests.specs.answering"
+    assert fingerprint(judge(f"{own}:Compares")) == "compares"
+    assert fingerprint(judge(f"{own}:Scores")) == "scores"
+    for made in (judge(f"{own}:Compares"), judge(f"{own}:Scores")):
+        inner = getattr(made, "judge", None) or made.scorer
+        assert fingerprint([made]) == fingerprint([inner])
+
+
+def test_an_answerer_is_no_scorer_without_its_question():
+    with pytest.raises(ConfigError, match=f"answers questions.*give pointwise:{OWN}"):
+        scorer(OWN)
 
 
 def test_judges_go_where_scorers_go():

@@ -30,8 +30,8 @@ class HeadAnswerer:
         readout = getattr(getattr(scorer, "model", None), "readout", None)
         if link is None and getattr(readout, "link", None) == "identity":
             raise ConfigError(
-                "the reward model's scores are no probabilities; give link='sigmoid' to take them"
-                " for logits"
+                "the reward model's scores are no probabilities; give link=sigmoid"
+                " (head:SCORER,link=sigmoid) to take them for logits"
             )
         self.scorer = scorer
         self.link = link
@@ -70,7 +70,8 @@ class HeadAnswerer:
         p = score.value if self.link is None else _sigmoid(score.value)
         if not 0 <= p <= 1:
             raise ConfigError(
-                f"a score of {p:g} is no probability; give link='sigmoid' where scores are logits"
+                f"a score of {p:g} is no probability; give link=sigmoid (head:SCORER,link=sigmoid)"
+                " where scores are logits"
             )
         return Distribution(probabilities=(p, 1 - p))
 

@@ -34,7 +34,8 @@ class Command(Compute):
         tyro.conf.Positional,
         tyro.conf.arg(
             metavar="REWARD",
-            help=f"Scorer: {KINDS}. Judge: {GRAMMAR}. Or an answerer, of typed questions.",
+            help=f"Scorer: {KINDS}. Judge: {GRAMMAR}. Or an answerer (head:SCORER is one, too), of"
+            " typed questions.",
         ),
     ]
     data: Data

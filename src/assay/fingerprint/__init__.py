@@ -40,7 +40,7 @@ from assay.fingerprint.networks import (
 )
 from assay.renamed import original
 
-__all__ = ["ByContent", "fingerprint"]
+__all__ = ["ByContent", "OfWrapped", "fingerprint"]
 
 
 LOCKS: Final = (
@@ -94,6 +94,20 @@ class ByContent:
         return fingerprint(owner if thing is None else thing)
 
 
+class OfWrapped:
+    """An attribute that is the fingerprint of what the object wraps, in a field of that name.
+
+    The object is named as what it wraps everywhere, so that wrapping changes no name of what holds
+    it.
+    """
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+    def __get__(self, thing: object, owner: type | None = None) -> str:
+        return fingerprint(owner if thing is None else getattr(thing, self.field))
+
+
 class _Walk:
     """One traversal: digests of what was met, and what is being walked through now."""
 
@@ -128,6 +142,8 @@ class _Walk:
         own = _own_name(thing)
         if own is not None:
             return hash_of("own", own)
+        if isinstance(given := _static_name(thing), OfWrapped):
+            return self.digest(getattr(thing, given.field))
         match thing:
             case Path():
                 return of_path(thing)
@@ -351,12 +367,20 @@ class _Walk:
         return hash_of(kind, *map(self.digest, parts))
 
 
+def _static_name(thing: object) -> object:
+    """The attribute `fingerprint` of a thing's class, as it was written."""
+    return inspect.getattr_static(type(thing), "fingerprint", None)
+
+
 def _own_name(thing: object) -> str | None:
     """The name that a thing gives itself, by an attribute or a method `fingerprint`."""
     if isinstance(thing, (type, types.ModuleType)):
         return None
-    if isinstance(inspect.getattr_static(type(thing), "fingerprint", None), ByContent):
-        return None
+    match _static_name(thing):
+        case ByContent():
+            return None
+        case OfWrapped(field=field):
+            return _own_name(getattr(thing, field))
     given = getattr(thing, "fingerprint", None)
     if inspect.ismethod(given):
         given = given()

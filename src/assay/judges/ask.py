@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from assay.errors import BackendError, DataError
+from assay.errors import DataError
+from assay.judges.answers import answers_of
 from assay.judges.fencing import JudgePrompt, Texts, question_of
 from assay.models.rendering import only_text
 from assay.protocols import Answerer
@@ -37,8 +38,8 @@ def ask(
 ) -> list[Distribution | Unscored]:
     """Return the answer to the question in each state, all asked at once.
 
-    A state that is `Unscored` stays so. Raises `BackendError` where the answerer gives too few or
-    too many answers.
+    A state that is `Unscored` stays so. Raises `BackendError` where the answerer breaks its
+    promise.
     """
     rows = ask_each(answerer, states, [[question]] * len(states))
     return [row if isinstance(row, Unscored) else row[0] for row in rows]
@@ -51,29 +52,15 @@ def ask_each(
 ) -> list[list[Distribution | Unscored] | Unscored]:
     """Return the answers to each state's own questions, all asked at once.
 
-    A state that is `Unscored` stays so. Raises `BackendError` where the answerer gives too few or
-    too many answers.
+    A state that is `Unscored` stays so. Raises `BackendError` where the answerer breaks its
+    promise.
     """
     pairs = [
         (state, some)
         for state, some in zip(states, questions, strict=True)
         if isinstance(state, Prompt)
     ]
-    answers = answerer.answer([s for s, _ in pairs], [q for _, q in pairs]) if pairs else []
-    name = type(answerer).__name__
-    wanted = [len(some) for _, some in pairs]
-    if (given := [len(row) for row in answers]) != wanted:
-        raise BackendError(
-            f"{name} gave {given[:8]} answers to {wanted[:8]} questions; it must give one to each"
-        )
-    for (_, some), row in zip(pairs, answers, strict=True):
-        for question, answer in zip(some, row, strict=True):
-            options = len(question.options)
-            if not isinstance(answer, Unscored) and len(answer.probabilities) != options:
-                raise BackendError(
-                    f"{name} gave {len(answer.probabilities)} probabilities for {options} options"
-                )
-    each = iter(answers)
+    each = iter(answers_of(answerer, [s for s, _ in pairs], [q for _, q in pairs]))
     return [state if isinstance(state, Unscored) else next(each) for state in states]
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from assay.data.records import all_pairs
-from assay.errors import BackendError, ConfigError
+from assay.errors import ConfigError
 from assay.fingerprint import ByContent
+from assay.judges.answers import answers_of
 from assay.judges.ask import shown, written
 from assay.judges.fencing import JudgePrompt, prompt
 from assay.protocols import Answerer
@@ -80,7 +81,7 @@ class StepCritic:
         states = [self._state(asked, response) for asked, response in pairs]
         questions = [_questions(len(response.steps), self.asks) for _, response in pairs]
         there = [i for i, state in enumerate(states) if isinstance(state, Prompt)]
-        answers = _answered(
+        answers = answers_of(
             self.answerer,
             [state for state in states if isinstance(state, Prompt)],
             [[one.question for one in questions[i]] for i in there],
@@ -212,27 +213,3 @@ def _each(
         chances.append(right * answer.probabilities[1])
         right *= answer.probabilities[0]
     return [*chances, right]
-
-
-def _answered(
-    answerer: Answerer, states: Sequence[Prompt], questions: Sequence[Sequence[Question]]
-) -> list[list[Distribution | Unscored]]:
-    """The answers, one to each question. Raises `BackendError` where they do not fit."""
-    answers = answerer.answer(states, questions) if states else []
-    rows = zip(answers, questions, strict=False)
-    wanted, name = [len(row) for row in questions], type(answerer).__name__
-    if [len(row) for row in answers] != wanted:
-        raise BackendError(
-            f"{name} gave {[len(row) for row in answers][:8]} answers to {wanted[:8]} questions of"
-            f" {len(states)} states; it must give one to each"
-        )
-    for row, some in rows:
-        for answer, question in zip(row, some, strict=True):
-            if isinstance(answer, Distribution) and len(answer.probabilities) != len(
-                question.options
-            ):
-                raise BackendError(
-                    f"{name} gave {len(answer.probabilities)} probabilities for"
-                    f" {len(question.options)} options"
-                )
-    return answers

@@ -199,8 +199,15 @@ def guess(folder: Path) -> str:
         if architecture in preset.architectures:
             return preset.name
     able = [preset.name for preset in PRESETS.values() if _fits(preset, architecture)]
-    hint = f"; say which it is, with preset={' or preset='.join(able)}" if able else ""
-    raise ConfigError(f"{folder} is a {architecture} without a reward head that is known{hint}")
+    which = f"say which it is, with preset={' or preset='.join(able)}" if able else ""
+    headless = f"a {architecture} without a reward head that is known"
+    if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+        raise ConfigError(
+            f"{folder} is most probably a language model, {headless}: train it first (`assay train"
+            f" rm DATA --backbone {folder}`), or let it judge (`pointwise:{folder}`)"
+            + (f"; if it is a reward model, {which}" if which else "")
+        )
+    raise ConfigError(f"{folder} is {headless}" + (f"; {which}" if which else ""))
 
 
 def _fits(preset: Preset, architecture: str) -> bool:

@@ -25,15 +25,31 @@ from assay.specs.words import UnknownKey, Word, built, cut, parse
 if TYPE_CHECKING:
     from assay.engines.openai import OpenAI
 
-__all__ = ["KINDS", "READS", "Asking", "answerer", "answerer_of", "prices_of", "writer_of"]
+__all__ = [
+    "ASKED",
+    "KINDS",
+    "READS",
+    "Asking",
+    "answerer",
+    "answerer_of",
+    "prices_of",
+    "refuse_head",
+    "writer_of",
+]
 
-KINDS: Final = (
+_MODELS: Final = (
     "a language model's folder or smol (read at its labels; reads=text for reasons first), a"
     " server's address with model=NAME (reads=text, lines, labels, decisions or systemone),"
-    " head:SCORER (a"
-    " reward model's probability), or package.module:name"
 )
-"""Kinds of words, for a command's help."""
+ASKED: Final = f"{_MODELS} or package.module:name"
+"""Kinds of words of what a judge may ask, for a command's help: a head gives one probability,
+whatever it is asked, which says nothing of a rubric's criteria or of which response is better."""
+
+KINDS: Final = (
+    f"{_MODELS} head:SCORER (a reward model's probability, of predicates alone), or"
+    " package.module:name"
+)
+"""Kinds of words of what answers typed questions."""
 
 READS: Final = ("text", "lines", "labels", "decisions", "systemone")
 """How answers are read."""
@@ -168,9 +184,33 @@ def answerer_of(word: Word, asking: Asking) -> Answerer:
         return _head(dataclasses.replace(word, what=behind), asking)
     if behind and before in JUDGES:
         raise ConfigError(f"{word.text!r} is a judge; what answers stands alone: give {behind}")
+    _refuse_scorer(word)
     if behind and not Path(name).exists():
         return _of_own(word)
     return _local(name, word, asking)
+
+
+def refuse_head(word: Word) -> None:
+    """Raise `ConfigError` where a judge is to ask a head: it answers the one question that it was
+    trained for, whatever it is asked, so that all criteria would have the same answer."""
+    before, scorer = cut(word.what, ":")
+    if before == "head" and scorer:
+        raise ConfigError(
+            f"{word.text!r}: a head gives one probability whatever it is asked, and so answers"
+            f" typed predicates alone (`assay judge decide`); its scores of responses are those of"
+            f" `assay eval DATA --scorer {scorer}`. What a judge asks is {ASKED}"
+        )
+
+
+def _refuse_scorer(word: Word) -> None:
+    """Refuse a word that is known to be a scorer's, and is no path."""
+    from assay.specs.scorers import kind_of
+
+    if not Path(word.plain).exists() and (kind := kind_of(word)):
+        raise ConfigError(
+            f"{word.plain} is a scorer ({kind}), and answers no questions; give it where a scorer"
+            f" is asked for (--scorer {word.plain}). What answers is {ASKED}"
+        )
 
 
 def _with_ledger(word: Word, asking: Asking) -> tuple[Word, Asking]:
@@ -411,4 +451,6 @@ def _of_own(word: Word) -> Answerer:
         raise ConfigError(f"{word.text!r}: {name} is an object and takes no settings; drop {given}")
     if not isinstance(found, Answerer):
         raise ConfigError(f"{name} is no answerer: it needs answer(states, questions)")
-    return found
+    from assay.judges.opened import opened_answerer
+
+    return opened_answerer(found, name)

@@ -14,8 +14,8 @@ from assay.components import did_you_mean
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Answerer, Judge, Sampling, Scorer
-from assay.specs.answerers import KINDS as ANSWERERS
-from assay.specs.answerers import Asking, answerer_of, writer_of
+from assay.specs.answerers import ASKED as ANSWERERS
+from assay.specs.answerers import Asking, answerer_of, refuse_head, writer_of
 from assay.specs.judge_kinds import JUDGES, PUBLISHED
 from assay.specs.words import UnknownKey, Word, built, cut, members, parse
 
@@ -155,6 +155,7 @@ def judge_of(word: Word, asking: Asking) -> Judge | Scorer:
         return _panel(inner, asking)
     if kind == "rubric":
         return _rubric(inner, asking)
+    refuse_head(inner)
     if kind == "genrm":
         return _genrm(inner, asking)
     if kind in PUBLISHED:
@@ -242,8 +243,9 @@ def _rubric(word: Word, asking: Asking) -> Scorer:
     from assay.judges.rubric import RubricScorer
 
     file, behind = cut(word.what, "@")
-    rubric = read_rubric(parse(file).plain) if behind else None
     whom = dataclasses.replace(word, what=behind or word.what)
+    refuse_head(whom)
+    rubric = read_rubric(parse(file).plain) if behind else None
     own, answerer = _opened(_Rubric, whom, asking)
     return RubricScorer(answerer, rubric, **asdict(own))
 
@@ -319,6 +321,8 @@ def _of_own(word: Word) -> Judge | Scorer:
         )
     if not cut(word.what, ":")[1]:
         raise ConfigError(f"no judge is called {name!r}{did_you_mean(name, JUDGES)}; {GRAMMAR}")
+    from assay.specs.scorers import of_own_code
+
     try:
         found: Any = components.imported(name)
     except ConfigError as error:
@@ -328,6 +332,18 @@ def _of_own(word: Word) -> Judge | Scorer:
     elif word.settings:
         given = ", ".join(key for key, _ in word.settings)
         raise ConfigError(f"{word.text!r}: {name} is an object and takes no settings; drop {given}")
-    if not isinstance(found, (Judge, Scorer)):
-        raise ConfigError(f"{name} is no judge: it needs compare(pairs) or score(groups)")
-    return found
+    if isinstance(found, (Judge, Scorer)):
+        from assay.judges.opened import opened_judge
+
+        return opened_judge(found, name)
+    if isinstance(found, Answerer):
+        raise ConfigError(
+            f"{name} answers questions, and the word does not say which; give pointwise:{name},"
+            f" pairwise:{name}, rubric:FILE@{name} or another KIND:ANSWERER"
+        )
+    if (made := of_own_code(found, name)) is None:
+        raise ConfigError(
+            f"{name} is a {type(found).__name__}, and no judge: it needs compare(pairs) or"
+            " score(groups), or be a function of prompts and completions"
+        )
+    return made

@@ -14,7 +14,7 @@ from assay.aggregation import Aggregation
 from assay.components import did_you_mean
 from assay.errors import ConfigError
 from assay.models.words import KEYS as MODEL_KEYS
-from assay.protocols import Generator, Scorer, Verifier
+from assay.protocols import Answerer, Generator, Scorer, Verifier
 from assay.scorers.baselines import Longest, Random, Shortest
 from assay.scorers.column import Column
 from assay.scorers.ensemble import Ensemble, Standards
@@ -33,7 +33,7 @@ from assay.specs.words import UnknownKey, Word, built, cut, members, parse
 if TYPE_CHECKING:
     from assay.models.reward_model import RewardModel
 
-__all__ = ["BASELINES", "named", "open_word", "scorer"]
+__all__ = ["BASELINES", "kind_of", "named", "of_own_code", "open_word", "scorer"]
 
 BASELINES: Final[Mapping[str, type[Any]]] = {
     "random": Random,
@@ -154,6 +154,30 @@ def named(
             )
         found[word.called] = open_word(word, **place, prompts=prompts)
     return found
+
+
+def kind_of(word: Word) -> str:
+    """Return what kind of scorer a word says that it is, such as "a baseline"; empty where it would
+    have to be opened first."""
+    what = word.plain
+    before, behind = cut(word.what, ":")
+    if not behind:
+        from assay.models.presets import PRESETS
+
+        if what in PRESETS:
+            return "a published reward model"
+    if what in BASELINES:
+        return "a baseline"
+    if what in (*VERIFIERS, "verifier", "code", "rules"):
+        return "a verifier"
+    if before in ENSEMBLES and behind:
+        return "an ensemble"
+    kinds = {
+        "column": "scores in the data",
+        "environment": "rewards of turns",
+        "log-probability": "a language model's log-probability",
+    }
+    return "scores of a server" if is_remote(word) else kinds.get(before, "")
 
 
 def _as_path(path: Path) -> str:
@@ -348,15 +372,29 @@ def _of_own_code(word: Word) -> Scorer:
     elif word.settings:
         given = ", ".join(key for key, _ in word.settings)
         raise ConfigError(f"{word.text!r}: {given} is of a model's texts, and {name} is none")
+    if (made := of_own_code(found, name)) is not None:
+        return made
+    if isinstance(found, Answerer):
+        raise ConfigError(
+            f"{name} answers questions, and the word does not say which; give pointwise:{name},"
+            f" rubric:FILE@{name} or another judge (`assay judge`)"
+        )
+    raise ConfigError(
+        f"{name!r} is a {type(found).__name__}; it must score, verify, or be a function"
+    )
+
+
+def of_own_code(found: object, name: str) -> Scorer | None:
+    """Return the scorer that code of one's own is: a scorer, a verifier, or a function of prompts
+    and completions; None for anything else.
+
+    name: what it is called in errors.
+    """
     if isinstance(found, Scorer):
         return found if _ours(found) else OpenedScorer(found, name)
     if isinstance(found, Verifier):
         return Verified(opened(found, name))
-    if callable(found):
-        return Called(found)
-    raise ConfigError(
-        f"{name!r} is a {type(found).__name__}; it must score, verify, or be a function"
-    )
+    return Called(found) if callable(found) else None
 
 
 def _ours(found: object) -> bool:

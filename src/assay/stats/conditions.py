@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from assay.errors import ConfigError
+from assay.errors import ConfigError, did_you_mean
 from assay.stats.estimate import Estimate
 
 __all__ = ["check", "met"]
@@ -32,7 +32,10 @@ def met(conditions: Sequence[str], estimates: Mapping[str, Estimate]) -> list[st
     for condition in conditions:
         name, end, sign, limit = _parts(condition)
         if name not in estimates:
-            raise ConfigError(f"{condition!r}: there is {', '.join(estimates)}, and no {name!r}")
+            hint = did_you_mean(name, estimates)
+            raise ConfigError(
+                f"{condition!r}: nothing is called {name!r}{hint}; there is {', '.join(estimates)}"
+            )
         value = getattr(estimates[name], end)
         if not math.isfinite(value) or COMPARE[sign](value, limit):
             found.append(f"{condition} (it is {value:.4g})")

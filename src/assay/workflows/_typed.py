@@ -15,6 +15,7 @@ from assay.data.lines import Row
 from assay.errors import DataError
 from assay.evaluation.decisions import evaluate
 from assay.evaluation.report import Report
+from assay.judges.answers import answers_of
 from assay.protocols import Answerer
 from assay.types import Unscored
 
@@ -39,8 +40,8 @@ def asked_questions(answerer: Answerer, records: Sequence[Decisions]) -> tuple[P
 
     Raises `DataError` where none is answered.
     """
-    said = answerer.answer(
-        [record.prompt for record in records], [record.questions for record in records]
+    said = answers_of(
+        answerer, [record.prompt for record in records], [record.questions for record in records]
     )
     lost = [one.reason for row in said for one in row if isinstance(one, Unscored)]
     if len(lost) == sum(map(len, said)):

@@ -18,6 +18,7 @@ from assay.errors import ConfigError, DataError
 from assay.evaluation import comparisons
 from assay.evaluation.report import Report
 from assay.fingerprint import fingerprint
+from assay.judges.answers import answers_of
 from assay.protocols import Answerer, Judge, Scorer
 from assay.questions import Comparison, Distribution
 from assay.runs.run import Run
@@ -359,10 +360,11 @@ def _refuse_without_steps(records: Sequence[Record], judge: Scorer, work: _Work)
     from assay.judges.genrm import GenRM
     from assay.judges.pointwise import Pointwise
     from assay.judges.rubric import RubricScorer
+    from assay.scorers.function import Called
 
     if not all(isinstance(record, StepLabels) for record in records):
         raise DataError(f"{work.of} holds records without step labels; take `judge points`")
-    if isinstance(judge, (GenRM, Pointwise, RubricScorer)):
+    if isinstance(judge, (Called, GenRM, Pointwise, RubricScorer)):
         raise ConfigError(
             "the judge scores whole responses, and no step of them; take steps:ANSWERER, or"
             " `judge points`"
@@ -424,7 +426,7 @@ def _decide(data: Data, word: Any, asking: Asking, work: _Work, limit: int | Non
     work.check(asked)
 
     def ask(by: Answerer, some: Sequence[Decisions]) -> list[list[Distribution | Unscored]]:
-        return by.answer([one.prompt for one in some], [one.questions for one in some])
+        return answers_of(by, [one.prompt for one in some], [one.questions for one in some])
 
     # The gold is no part of what is asked.
     shown = [one.model_copy(update={"gold": (None,) * len(one.gold)}) for one in records]

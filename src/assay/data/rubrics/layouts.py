@@ -25,7 +25,7 @@ from assay.data import fields
 from assay.data.lines import STRICT
 from assay.data.rubrics import nested
 from assay.data.rubrics.record import Criterion, Rubric
-from assay.errors import DataError
+from assay.errors import DataError, did_you_mean
 from assay.types import Prompt
 
 __all__ = ["KEY", "healthbench_rows", "required", "rubric_from", "rubric_of", "stored"]
@@ -83,19 +83,39 @@ def rubric_from(raw: Any, *, source: str = "") -> Rubric:
     if isinstance(raw, Mapping) and (own := _our_own(raw)) is not None:
         return own if own.source or not source else own.model_copy(update={"source": source})
     if (read := _reader(raw)) is None:
+        if _has(raw) and any({"id", "text"} & row.keys() for row in raw):
+            raise nested.unread(raw)
         keys = sorted(raw) if isinstance(raw, Mapping) else _keys(raw)
         raise DataError(
-            f"no rubric is known with {', '.join(map(str, keys)) or 'nothing'} in it; give"
+            f"no rubric is known with {', '.join(map(_meant, keys)) or 'nothing'} in it; give"
             ' {"criteria": [{"id", "text", "points"}]}, or one of HealthBench, RaR, autorubric,'
             " verifiers, open-instruct, NeMo Gym, PaperBench"
         )
     return read(raw, source)
 
 
+def _meant(key: object) -> str:
+    """A key, and what it may be meant for."""
+    known = {*nested.KEYS, *Rubric.model_fields}
+    return f"{key}{'' if key in known else did_you_mean(str(key), known)}"
+
+
 def _our_own(raw: Row) -> Rubric | None:
     criteria = raw.get("criteria")
-    ours = isinstance(criteria, list) and criteria and _has(criteria, "id", "text")
-    return fields.make(Rubric, **raw) if ours else None
+    if not (isinstance(criteria, list) and _has(criteria, "id", "text")):
+        return None
+    _refuse_unknown(raw, Rubric, "the rubric")
+    for i, row in enumerate(criteria, 1):
+        _refuse_unknown(row, Criterion, f"criterion {i}")
+    return fields.make(Rubric, **raw)
+
+
+def _refuse_unknown(row: Row, record: type[Rubric] | type[Criterion], what: str) -> None:
+    known = record.model_fields
+    for key in row:
+        if key not in known:
+            hint = did_you_mean(str(key), known)
+            raise DataError(f"{what} has no field {key!r}{hint}; there is {', '.join(known)}")
 
 
 def _keys(raw: Any) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from assay.data import fields
 from assay.data.rubrics.record import Branch, Criterion, Level, Rubric
-from assay.errors import DataError
+from assay.errors import DataError, did_you_mean
 
 __all__ = [
     "CONTAINERS",
@@ -14,6 +14,7 @@ __all__ = [
     "is_autorubric",
     "openenv",
     "paperbench",
+    "unread",
     "verifiers",
 ]
 
@@ -22,6 +23,11 @@ CONTAINERS: Final = frozenset({"WeightedSum", "Gate", "Sequential"})
 WEIGHT: Final = 10.0
 """autorubric's weight of a criterion that states none."""
 CLOSE: Final = 1e-6
+KEYS: Final = (
+    *Criterion.model_fields,
+    *("criterion", "requirement", "description", "weight", "title", "name"),
+)
+"""Keys that criteria have, in our layout and in others."""
 
 Row = Mapping[str, Any]
 
@@ -47,11 +53,28 @@ def autorubric(raw: Any, source: str = "") -> Rubric:
         raw = raw[keys[0]]
     if not isinstance(raw, list) or not all(isinstance(row, Mapping) for row in raw):
         raise fields.wrong("criteria", "a list of criteria, or of sections", raw)
-    criteria = [
-        _required(row, group, number) for number, (row, group) in enumerate(_flat(raw, ()), 1)
-    ]
+    flat = [*_flat(raw, ())]
+    if not any("requirement" in row for row, _ in flat):
+        # Nothing says autorubric, so it is our own layout that was meant.
+        raise unread([row for row, _ in flat])
+    criteria = [_required(row, group, number) for number, (row, group) in enumerate(flat, 1)]
     return fields.make(
         Rubric, criteria=criteria, guidelines=guidelines, normaliser="autorubric", source=source
+    )
+
+
+def unread(rows: Sequence[Row]) -> DataError:
+    """Return the error of criteria that no layout reads: the first that lacks a documented field,
+    what it has instead, and what may be meant."""
+    lacking = [(i, row) for i, row in enumerate(rows, 1) if not {"id", "text"} <= row.keys()]
+    number, row = (lacking or [(1, {})])[0]
+    missing = " and ".join(repr(key) for key in ("id", "text") if key not in row)
+    has = [f"{key}{'' if key in KEYS else did_you_mean(str(key), KEYS)}" for key in row]
+    return DataError(
+        f"criterion {number} has no {missing}; it has {', '.join(has) or 'no fields'}. A criterion"
+        ' is {"id", "text", "points"}, or has the keys of HealthBench (criterion, points), RaR'
+        " (title, description, weight), autorubric (requirement, weight), verifiers (name, text) or"
+        " another published layout"
     )
 
 

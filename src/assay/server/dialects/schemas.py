@@ -202,7 +202,7 @@ def words(schema: Schema) -> str:
     if "enum" in schema or "const" in schema:
         return " or ".join(map(str, schema.get("enum", [schema.get("const")])))
     if "$ref" in schema:
-        return f"{schema['$ref'].rpartition('/')[2]} (components)"
+        return WORDS["object"]
     if "items" not in schema:
         return WORDS.get(schema.get("type", ""), "anything")
     inner = words(schema["items"])
