@@ -67,7 +67,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _unfinished(folder: Path) -> bool:
-    """Whether a folder is of a run that was not finished, or not yet."""
+    """Return whether a folder is of a run that was not finished, or not yet."""
     if (folder / "checkpoint").is_dir():
         return True
     try:

@@ -258,7 +258,7 @@ def _pool(
 
 
 def _regraded(pool: Pool) -> Pool:
-    """The pool without the grades of what a verifier can judge: a gold that was named decides."""
+    """Return the pool without the grades of what the named gold can judge."""
     groups, gold = list(pool.groups), list(pool.gold)
     for i, group in enumerate(groups):
         if group.prompt.reference is not None:

@@ -317,7 +317,7 @@ def _aside(set_aside: str | Path | bool | None, file: Path | None) -> Path | Non
 
 
 def _named(row: Mapping[str, Any]) -> bool:
-    """Whether a reader can tell what a row is of: by an id, or by texts, beside an index."""
+    """Return whether a reader can tell what a row is of: by an id, or by texts, beside an index."""
     return bool(row["id"]) or "index" in row
 
 

@@ -106,7 +106,7 @@ class Verdicts:
 
     @property
     def why_undecided(self) -> str:
-        """Why nothing at all was decided, the most frequent reasons first; "" where something
+        """Say why nothing at all was decided, the most frequent reasons first; "" where something
         was."""
         if any(verdict.outcome != "undecided" for verdict in self.verdicts):
             return ""
