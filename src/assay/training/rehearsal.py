@@ -70,7 +70,7 @@ def check_examples(
 
 
 def _unread(sequences: Sequence[Any], tokenizer: Any) -> float:
-    """Return the share of the tokens that are the unknown one; 0 where that one has another meaning,
+    """Return the share of the tokens that are the unknown one; 0 where it has another meaning,
     too, such as the end of a text."""
     unknown = tokenizer.unk_token_id
     others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
