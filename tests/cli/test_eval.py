@@ -142,6 +142,7 @@ def test_a_column_that_was_read_as_gold_is_named(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"'scores' was read as the gold grades of .*a\.jsonl"):
             measure(file, scorer="column:scores")
     said = "the gold of 1 prompts is the grades in the data; their references are not used"
+    said += " (--gold VERIFIER uses them)"
     assert said in best_of_n(file, scorer="longest").notes
     file.write_text(json.dumps({**row, "reward": [1, 0]}) + "\n")
     assert "1 responses unscored" not in str(evaluate(file, "column:reward"))

@@ -335,7 +335,7 @@ def test_what_is_asked_for_wrongly_is_told(
         ((str(bare), "--proxy", "longest"), "there is no gold"),
         (
             (str(records), "--proxy", "no/such"),
-            "no/such is neither a folder nor among the models downloaded",
+            "there is no folder no/such, and no model of that name was downloaded",
         ),
         ((str(tmp_path / "no.jsonl"), *COLUMNS), "does not exist"),
     ):

@@ -132,7 +132,7 @@ def test_every_command_takes_it(
         ("skywork-reward-v2", "none of skywork-reward-v2's checkpoints was downloaded"),
         (
             "Skywork/Skywork-Reward-V2-Qwen3-0.6B",
-            "neither a folder nor among the models downloaded to this machine",
+            "no model of that name was downloaded to this machine; where it is a name of the hub",
         ),
         ("armorm", "armorm cannot be loaded: its score mixes 19 objectives"),
         ("classifier", "give FOLDER,preset=classifier"),

@@ -185,6 +185,13 @@ def test_identical_pairs_are_counted_and_a_file_of_nothing_else_is_refused(
     )
     summary = json.loads((tmp_path / "b" / "training.json").read_text())
     assert (summary["records"], summary["dropped"]) == (5, {"with identical responses": 3})
+    # Of those held out, too, what is dropped is not measured.
+    held = write(tmp_path / "held.jsonl", [pair(20), pair(21), *same])
+    words = (*command[:4], *SMALL, "--held-out", held, "--data", data, "--out", tmp_path / "e")
+    cli.main([str(word) for word in words])
+    said = capsys.readouterr().out
+    assert "held out (2 records, 3 dropped): loss" in said
+    assert "note: 2 held-out records say little" in said
     assert "dropped: with identical responses" in (tmp_path / "b" / "report.html").read_text()
     ties = [record.model_copy(update={"prefer": 0.5}) for record in same]
     said = refused(

@@ -156,10 +156,14 @@ def test_data_without_responses_or_tests(
         [Ranking(prompt=Prompt.of("q"), responses=(Response.of("x"),), grades=(1.0,))],
         tmp_path / "bare.jsonl",
     )
-    main(["verify", "code", str(tmp_path / "bare.jsonl")])
-    said = capsys.readouterr().out
-    assert "1 responses: 1 undecided" in said
-    assert 'no tests in meta["tests"]' in said
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as stop:
+        main(["verify", "code", str(tmp_path / "bare.jsonl"), "--out", str(out)])
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert "1 responses: 1 undecided" in said.out
+    assert 'bare.jsonl could be decided: the prompt has no tests in meta["tests"] (1)' in said.err
+    assert (out / "report.html").is_file()
 
 
 def test_rules_and_the_prompts_own_instructions(

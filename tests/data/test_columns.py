@@ -1,9 +1,13 @@
 """Columns that are named by hand: nothing that a user names is passed over."""
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assay.data import io
 from assay.data.columns import Columns
 from assay.errors import ConfigError, DataError
 from assay.types import Group, Ranking, StepLabels
@@ -111,3 +115,20 @@ def test_a_missing_column_is_still_said_to_be_missing() -> None:
     for columns in ("response=out", "response=q.text", "responses=outs.nothing"):
         with pytest.raises(DataError, match=r"^field '.*' is missing; the row has q, outs"):
             list(Columns.of(f"prompt=q,{columns}").read(OBJECTS))
+
+
+def test_a_name_that_no_row_has_is_one_fault(tmp_path: Path) -> None:
+    rows = [{"question": f"q{i}", "good": "a", "bad": "b"} for i in range(40)]
+    file = tmp_path / "a.jsonl"
+    said = "no row has the field 'god' (did you mean good?); the first has question, good, bad."
+    columns = Columns.of("prompt=question,chosen=god,rejected=bad")
+    for some in (rows, rows[:1]):
+        file.write_text("".join(json.dumps(row) + "\n" for row in some))
+        with pytest.raises(DataError, match=re.escape(said)):
+            list(io.read(file, format=columns))
+    # One row that has it: the others are what is wrong.
+    for at in (0, 20):
+        mixed = [*rows[:at], {"question": "q", "god": "a", "bad": "b"}, *rows[at:]]
+        file.write_text("".join(json.dumps(row) + "\n" for row in mixed))
+        with pytest.raises(DataError, match="40 bad rows; repair them"):
+            list(io.read(file, format=columns))

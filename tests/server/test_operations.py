@@ -304,6 +304,16 @@ def test_the_command_says_where_it_is_and_loses_nothing_at_sigterm() -> None:
         server.communicate()
 
 
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_to_be_ended_is_how_it_ends(end: signal.Signals) -> None:
+    with served("longest", "--port", "0") as server:
+        assert server.stdout is not None
+        assert "Ctrl-C ends it" in server.stdout.readline()
+        server.send_signal(end)
+        _, said = server.communicate(timeout=60)
+    assert (server.returncode, said) == (0, "")
+
+
 def arrived(counts: dict[str, float]) -> float:
     """Requests answered and under way, but for the one that asks."""
     done = counts.get('assay_requests_total{path="/v1/score",status="200"}', 0)

@@ -181,3 +181,20 @@ def test_a_module_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.Monk
     assert found == [[Score(value=2), Score(value=1)]]
     assert reward("my_own_rewards:letters,weight=2").weight == 2
     sys.modules.pop("my_own_rewards")
+
+
+def test_a_folder_of_an_unfinished_run_says_so(tmp_path: Path) -> None:
+    run = tmp_path / "rm"
+    run.mkdir()
+    with pytest.raises(ConfigError, match=r"rm has no config\.json; give a model's folder"):
+        scorer(str(run))
+    (run / "run.json").write_text('{"finished": null}')
+    said = "rm has no config.json, for the run in it is unfinished; the command that began it"
+    with pytest.raises(ConfigError, match=said):
+        scorer(str(run))
+    (run / "run.json").unlink()
+    (run / "checkpoint").mkdir()
+    with pytest.raises(ConfigError, match=said):
+        scorer(str(run))
+    with pytest.raises(ConfigError, match="there is no folder runs/nosuch, and no model"):
+        scorer("runs/nosuch")

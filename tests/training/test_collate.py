@@ -17,7 +17,14 @@ from assay.models.readout import PREFERENCE
 from assay.models.reward_model import Shared
 from assay.packing.engine import Engine
 from assay.packing.tree import LEAST
-from assay.training.collate import IDENTICAL, collate, encode, epoch_order, micro_batches
+from assay.training.collate import (
+    IDENTICAL,
+    SAME_TOKENS,
+    collate,
+    encode,
+    epoch_order,
+    micro_batches,
+)
 from assay.types import Preference, Prompt, Ranking, Response, StepLabels
 from tests.models import tiny
 from tests.training import planted
@@ -194,8 +201,8 @@ def test_identical_responses_are_told_after_the_layout() -> None:
     examples, dropped = encode(pairs, model.encoder, BradleyTerry(), places)
     assert len(examples) == 2
     assert (dropped.counts, dropped.first, dropped.ties) == (
-        {IDENTICAL: 3},
-        {IDENTICAL: "a.jsonl:1"},
+        {SAME_TOKENS: 2, IDENTICAL: 1},
+        {SAME_TOKENS: "a.jsonl:1", IDENTICAL: "a.jsonl:5"},
         1,
     )
 

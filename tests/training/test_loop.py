@@ -21,6 +21,7 @@ from assay.models import checkpoint
 from assay.models.reward_model import Batch, RewardModel
 from assay.packing.engine import Engine
 from assay.protocols import Loss
+from assay.training import optimization as descent
 from assay.training.collate import encode, micro_batches
 from assay.training.loop import SAMPLE, Settings, accumulate, learning_rate, train
 from assay.types import Prompt, Record, Response
@@ -416,3 +417,35 @@ def test_settings_are_checked(bad: dict[str, Any]) -> None:
 
 def _too_long() -> Any:
     return planted.preferences(1)[0].model_copy(update={"prompt": Prompt.of("long " * 20)})
+
+
+def test_a_short_run_that_is_stopped_goes_on_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Far fewer steps than between two checkpoints: a tenth of them is lost at most."""
+
+    def start() -> Any:
+        data, settings = planted.preferences(40), Settings(epochs=4, batch_size=2)
+        return train(planted.model(), data, loss=BradleyTerry(), settings=settings, out=tmp_path)
+
+    takes = descent.take_step
+
+    def stopped_at(step: int) -> None:
+        def take(*arguments: Any) -> Any:
+            if arguments[3] == step:
+                raise KeyboardInterrupt
+            return takes(*arguments)
+
+        monkeypatch.setattr(descent, "take_step", take)
+        with pytest.raises(KeyboardInterrupt):
+            start()
+
+    stopped_at(7)
+    assert "begins anew" not in capsys.readouterr().err
+    stopped_at(23)
+    assert "a run that ended before its first checkpoint; it begins anew" in capsys.readouterr().err
+    monkeypatch.setattr(descent, "take_step", takes)
+    assert start().steps == 80
+    said = capsys.readouterr().err
+    assert "resumed at step 16 of 80" in said
+    assert "begins anew" not in said

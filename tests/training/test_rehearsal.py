@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
+from transformers import PreTrainedTokenizerFast
 
 from assay.errors import BackendError, ConfigError, DataError
 from assay.losses.bradley_terry import BradleyTerry
@@ -14,7 +17,9 @@ from assay.models.layout import Layout
 from assay.models.readout import OUTCOME, PREFERENCE
 from assay.models.reward_model import RewardModel
 from assay.scorers.local import LocalScorer
+from assay.training.collate import Example
 from assay.training.loop import train
+from assay.training.rehearsal import check_examples
 from assay.training.settings import Settings
 from assay.training.sft import fine_tune
 from assay.types import Group, Preference, Prompt, Response, Score, Unscored
@@ -177,3 +182,30 @@ def test_implicit_models_are_rehearsed_too(tmp_path: Path, monkeypatch: pytest.M
     assert checkpoint.rehearse(of, tmp_path) <= 1e-5
     monkeypatch.setattr(checkpoint, "REHEARSED", 0)
     assert checkpoint.rehearse(of, tmp_path) <= 1e-5
+
+
+@pytest.mark.parametrize(("words", "share"), [(("Yes.",), 0.75), (("Yes.", "Q", "No"), 0.25)])
+def test_texts_that_the_tokenizer_cannot_read_are_said(
+    words: tuple[str, ...], share: float
+) -> None:
+    core = Tokenizer(
+        models.WordLevel({"<unk>": 0, **{w: i for i, w in enumerate(words, 1)}}, "<unk>")
+    )
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>")
+    texts = ("Q Yes.", "Q never")
+    examples = [
+        Example(tuple(np.array(tokenizer.encode(t)) for t in texts), (), (), np.zeros(2), 0)
+    ]
+    network = tiny_models.classifier("qwen2.5", tiny_models.tokenizer("qwen2.5"))
+    said = f"{share:.0%} of the tokens are '<unk>', the unknown token"
+    if share > 0.5:
+        with pytest.raises(ConfigError, match=said):
+            check_examples(examples, network, tokenizer)
+        return
+    with pytest.warns(UserWarning, match=said):
+        check_examples(examples, network, tokenizer)
+    check_examples(examples, network, tokenizer, aloud=False)
+    # Where the unknown token ends texts, too, it says nothing.
+    tokenizer.eos_token = "<unk>"
+    check_examples(examples, network, tokenizer)

@@ -91,6 +91,29 @@ def test_what_is_no_pool_is_refused(records: list[Record], message: str) -> None
         collect(records, Numeric())
 
 
+def test_a_pool_of_single_responses_is_refused_before_it_is_scored() -> None:
+    rows = [
+        Group(prompt=Prompt.of(f"q{i}", reference="5"), responses=responses("5")) for i in range(3)
+    ]
+    for more in ({}, {"largest": 1}):
+        with pytest.raises(DataError, match="no prompt has two responses"):
+            best_of_n(rows, scorer="longest", **more)
+
+
+def test_a_gold_that_is_named_decides_where_there_is_a_reference() -> None:
+    """The grades say the opposite of the references; one prompt has grades alone."""
+    there = Ranking(
+        prompt=Prompt.of("q", reference="5"), responses=responses("5", "16"), grades=(0.0, 1.0)
+    )
+    bare = Ranking(prompt=Prompt.of("r"), responses=responses("5", "16"), grades=(0.0, 1.0))
+    by_grades = best_of_n([there, bare], scorer="longest")
+    assert by_grades.metrics["best-of-n"].value == 1.0
+    assert any("references are not used" in note for note in by_grades.notes)
+    named = best_of_n([there, bare], scorer="longest", gold="numeric")
+    assert named.metrics["best-of-n"].value == 0.5
+    assert not any("references are not used" in note for note in named.notes)
+
+
 def test_curves_by_hand() -> None:
     """One prompt, four answers: 5 (right) twice, 6 twice; lengths 1..4; the scorer likes a wrong
     one best."""

@@ -114,3 +114,16 @@ def test_rules_that_are_none_are_refused() -> None:
 
     with pytest.raises(ConfigError, match="no rule is given"):
         assay.verify(pairs(), Ruled())
+
+
+def test_rows_that_name_prompts_by_a_hash_alone_say_what_would_name_them(tmp_path: Path) -> None:
+    said = "--texts adds the texts"
+    for name, prompt, texts, owed in (
+        ("bare", Prompt.of("1+1?"), False, True),
+        ("texts", Prompt.of("1+1?"), True, False),
+        ("ids", Prompt.of("1+1?", id="a"), False, False),
+    ):
+        group = Group(prompt=prompt, responses=(Response.of("2"),))
+        found = assay.score([group], "longest", out=tmp_path / f"{name}.jsonl", texts=texts)
+        assert (said in str(found)) is owed
+    assert said not in str(assay.score([group], "longest"))

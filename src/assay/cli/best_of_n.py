@@ -34,9 +34,10 @@ class Command(Compute):
     scores: Path | None = None
     """Instead of a scorer: file of scores that exist, matched by texts, by id or by the data's
     order."""
-    gold: Annotated[str, tyro.conf.arg(aliases=["--verifier"])] = "numeric"
+    gold: Annotated[str | None, tyro.conf.arg(aliases=["--verifier"])] = None
     """Verifier that finds final answers and decides which are the same and which are right:
-    numeric, math, or package.module:Class."""
+    numeric, math, or package.module:Class. Named, it decides wherever there is a reference,
+    whatever grades the data has; none = numeric, and grades where there are any."""
     largest: int | None = None
     """Largest n; prompts with fewer responses that are scored and judged are left out. By default
     the largest that nine of ten prompts have."""

@@ -43,6 +43,7 @@ Aside = Annotated[
     tyro.conf.arg(
         metavar="FILE",
         help="File for malformed rows; without it the first one is an error.",
+        help_behavior_hint="(default: none)",  # false is no file
     ),
 ]
 

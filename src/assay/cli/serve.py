@@ -95,7 +95,8 @@ class Command(Compute):
         keys = self._keys()
         bound = listening(self.host, self.port)
         # Also while models are loaded: an end that was asked for is no failure.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        for end in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(end, lambda *_: sys.exit(0))
         scorers = named(
             self.scorers,
             self.device,

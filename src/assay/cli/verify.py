@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import tyro
 
 from assay.cli.options import Aside, Data, Executor, Format, Overwrite
+from assay.errors import DataError
 from assay.sandbox import availability
 from assay.sandbox.levels import LEVELS, describe
 from assay.scorers.rule_checks import Ruled
@@ -70,7 +71,10 @@ class Verifying:
             "executor": self.executor,
             "overwrite": self.overwrite,
         }
-        print(verify(self.data, self.judge, **written, **read, name=self.name, settings=self))
+        found = verify(self.data, self.judge, **written, **read, name=self.name, settings=self)
+        print(found)
+        if why := found.why_undecided:
+            raise DataError(f"no response of {self.data} could be decided: {why}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

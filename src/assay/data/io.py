@@ -15,6 +15,7 @@ from typing import IO, Any, cast
 
 from pydantic import ValidationError
 
+from assay.components import did_you_mean
 from assay.data import fields, layouts, sources, tables, uniform
 from assay.data.layouts import name_of, resolve
 from assay.data.lines import LIMIT, Bad, Row, without_nan
@@ -30,6 +31,8 @@ SNIFF = 16
 """Rows looked at to tell a format."""
 SHOWN = 20
 """Problems listed in a refusal."""
+MISSING = re.compile(r"field '([^']*)' is missing; the row has (.*)", re.DOTALL)
+"""Fault of a row without a field."""
 DETAIL = re.compile(r", got .*|; the row has .*|\d+|'[^']*'(?! is missing|:)", re.DOTALL)
 """Parts of a message in which faults of one kind differ."""
 BATCH = 4096
@@ -84,7 +87,8 @@ def read(
             continue
         counts.bad += 1
         if set_aside is None:
-            raise DataError(_refusal(str(source), chain([item], (later for _, later in items))))
+            rest = chain([item], (later for _, later in items))
+            raise DataError(_refusal(str(source), rest, alone=counts.rows == 1))
         with item.raw:
             _set_aside(set_aside, item)
 
@@ -219,13 +223,17 @@ def _records(reader: Format, row: Row) -> tuple[Record, ...] | Bad:
         return row.bad(fields.explain(error))
 
 
-def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
-    """Every kind of fault on a line of its own: the first place, and how many there are."""
+def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad], *, alone: bool) -> str:
+    """Every kind of fault on a line of its own: the first place, and how many there are; where
+    all rows lack one field, its name is the fault. alone: whether no row came before the items."""
     problems: dict[str, tuple[str, int]] = {}
     bad = 0
+    missing = None
     for item in items:
         if not isinstance(item, Bad):
+            alone = False
             continue
+        missing = missing or MISSING.fullmatch(item.error)
         item.raw.close()
         bad += 1
         kind = DETAIL.sub("", item.error)
@@ -238,6 +246,13 @@ def _refusal(source: str, items: Iterable[tuple[Record, ...] | Bad]) -> str:
     ]
     if hidden := bad - sum(count for _, count in problems.values()):
         lines.append(f"... and {hidden} more")
+    if alone and missing and len(problems) == 1:
+        name, columns = missing.groups()
+        hint = did_you_mean(name, columns.split(", "))
+        return (
+            f"{source}: no row has the field {name!r}{hint}; the first has {columns}. Name another"
+            " column (--columns), or another layout (--format)"
+        )
     head = (
         f"{source} has {bad} bad row{'s' * (bad > 1)}; repair them, or set them aside with"
         " --set-aside FILE (here, or in `assay data convert`)"

@@ -44,6 +44,11 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object's file. Raises `ConfigError` where it is missing, no JSON, or something else
     than an object."""
     if not path.is_file():
+        if _unfinished(path.parent):
+            raise ConfigError(
+                f"{path.parent} has no {path.name}, for the run in it is unfinished; the command"
+                " that began it goes on where it was"
+            )
         raise ConfigError(
             f"{path.parent} has no {path.name}; give a model's folder, as save_pretrained writes it"
         )
@@ -59,6 +64,17 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} is damaged: it holds a {type(body).__name__} and no object; copy it again"
         )
     return body
+
+
+def _unfinished(folder: Path) -> bool:
+    """Return whether a folder is of a run that was not finished, or not yet."""
+    if (folder / "checkpoint").is_dir():
+        return True
+    try:
+        body = json.loads((folder / "run.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(body, dict) and "finished" in body and body["finished"] is None
 
 
 def configuration(folder: Path) -> dict[str, Any]:

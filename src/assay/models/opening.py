@@ -106,8 +106,8 @@ def _open(
         preset, name = preset or name, _downloaded(name)
     if not Path(name).is_dir() and _cached(name) is None:
         raise ConfigError(
-            f"{name} is neither a folder nor among the models downloaded to this machine; `hf"
-            f" download {name}` fetches it"
+            f"there is no folder {name}, and no model of that name was downloaded to this machine;"
+            f" where it is a name of the hub, `hf download {name}` fetches it"
         )
     preset = preset or next((p.name for p in PRESETS.values() if name in p.checkpoints), None)
     return load_preset(

@@ -57,6 +57,8 @@ CHUNK = 1024
 """Records tokenised at once."""
 IDENTICAL: Final = "with identical responses"
 """Why a preference or a ranking teaches nothing."""
+SAME_TOKENS: Final = "with different responses that are the same tokens"
+"""The same, where it is the layout or the tokenizer that makes them alike."""
 TIES: Final = "are ties of identical responses, which teach nothing"
 HOLD_OUT: Final = (
     "give other records with --held-out FILE, a larger share, or --held-out 0 to hold out none"
@@ -262,7 +264,10 @@ def _unfit(
     grades = (
         {record.prefer, 1 - record.prefer} if isinstance(record, Preference) else {*record.grades}
     )
-    return IDENTICAL if _identical(sequences) and len(grades) > 1 else None
+    if not _identical(sequences) or len(grades) == 1:
+        return None
+    texts = {(response.text, response.turns) for _, response in pairs_of(record)}
+    return IDENTICAL if len(texts) == 1 else SAME_TOKENS
 
 
 def _identical(sequences: Sequence[Encoded]) -> bool:

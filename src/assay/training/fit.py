@@ -73,7 +73,8 @@ def fit(
     Raises `ConfigError` where `out` holds another run or processes differ, `DataError` where the
     examples teach nothing, `BackendError` when the loss is no longer finite.
     """
-    check_examples([*run.examples, *run.held_out], run.network, run.tokenizer)
+    examples = [*run.examples, *run.held_out]
+    check_examples(examples, run.network, run.tokenizer, aloud=world.leader)
     check_trainable(run.model)
     if settings.offload and world.size == 1:
         raise ConfigError("offload is of a model that several processes train; leave it out")
@@ -86,7 +87,11 @@ def fit(
     if summary is not None:
         run.reopen()
         return summary
-    run.prepare(world.leader and not resuming.there(out / descent.CHECKPOINT))
+    there = resuming.there(out / descent.CHECKPOINT)
+    if progress and resume and not there and (out / METRICS).exists():
+        why = "a run that ended before its first checkpoint"
+        print(f"{out} holds {why}; it begins anew", file=sys.stderr)
+    run.prepare(world.leader and not there)
     task = _task(run, settings, world)
     # Merging adapters changes what is trained, so it is measured before.
     whole = run.model if world.size > 1 else task.model

@@ -96,6 +96,8 @@ class Trained:
     dropped_why: Mapping[str, int]
     parity: float
     """Largest difference between the model's scores and its saved copy's."""
+    held_out_records: int = 0
+    """Held-out records that the loss is over: those that were not dropped."""
 
 
 def train(
@@ -169,7 +171,15 @@ def train(
         reopen=lambda: _reopen(model, out),
     )
     summary = fit(run, out, settings, resume=resume, progress=progress, world=world)
-    kept = ("steps", "held_out_loss", "held_out_accuracy", "best_step", "records", "parity")
+    kept = (
+        "steps",
+        "held_out_loss",
+        "held_out_accuracy",
+        "best_step",
+        "records",
+        "parity",
+        "held_out_records",
+    )
     return Trained(
         model=model.eval(),
         losses=losses_of(out),

@@ -107,13 +107,15 @@ def descend(
     model, settings, folder, world = task.model, task.settings, out / CHECKPOINT, task.world
     optimiser = optimiser_of(model, settings)
     state = resuming.State()
-    if resuming.there(folder):
-        state = resuming.load(folder, model, optimiser, prints)
-        if progress and state.step:
-            print(f"resumed at step {state.step}", file=sys.stderr)
     a_epoch = math.ceil(len(task.examples) / settings.batch_size)
     total = max(1, round(settings.epochs * a_epoch))
     every = settings.eval_every or max(1, total // 10)
+    # A short run is as annoying to lose as a long one is costly.
+    save_every = min(settings.checkpoint_every, max(1, total // 10))
+    if resuming.there(folder):
+        state = resuming.load(folder, model, optimiser, prints)
+        if progress and state.step:
+            print(f"resumed at step {state.step} of {total}", file=sys.stderr)
     lengths, prompts = (
         np.array(x) for x in zip(*((e.length, e.prompt) for e in task.examples), strict=True)
     )
@@ -157,7 +159,7 @@ def descend(
                 write(_evaluation(task, state, folder))
             stop = _done(state, total, settings)
             # The last one too: if saving the model fails, nothing has to be trained again.
-            if state.step % settings.checkpoint_every == 0 or stop:
+            if state.step % save_every == 0 or stop:
                 state.metrics_bytes = write({})
                 resuming.save(folder, state, model, optimiser, prints, world)
     if state.best is not None and state.best.step != state.step:

@@ -5,6 +5,7 @@ A run finds out at its start what it would otherwise find out at its end, when a
 spent.
 """
 
+import warnings
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -24,11 +25,20 @@ PROBED = 32
 """Sequences of the records among which the shortest are taken to compare scores on."""
 
 
-def check_examples(examples: Sequence[Example], network: Any, tokenizer: Any) -> None:
-    """Raise where the network has no embedding for a token, or all sequences are the same.
+UNREAD = 0.1
+"""Share of unknown tokens from which it is said that the tokenizer does not read the texts."""
+MOST_UNREAD = 0.5
+"""Share of unknown tokens above which nothing is trained: most of what differs is lost."""
 
-    `ConfigError`: a tokenizer of another model. `DataError`: nothing tells one response from
-    another.
+
+def check_examples(
+    examples: Sequence[Example], network: Any, tokenizer: Any, *, aloud: bool = True
+) -> None:
+    """Raise where the network has no embedding for a token, the tokenizer cannot read the texts, or
+    all sequences are the same. aloud: warn where it reads much of them not.
+
+    `ConfigError`: a tokenizer of another model, or of other texts. `DataError`: nothing tells one
+    response from another.
     """
     rows = int(network.get_input_embeddings().weight.shape[0])
     sequences = list(chain.from_iterable(example.ids for example in examples))
@@ -40,12 +50,34 @@ def check_examples(examples: Sequence[Example], network: Any, tokenizer: Any) ->
             " model's or was given tokens since; use the model's own, or resize the embedding"
             " (resize_token_embeddings) and save both"
         )
+    unread = _unread(sequences, tokenizer)
+    if unread > UNREAD:
+        what = (
+            f"{unread:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token: the"
+            " tokenizer does not know what these texts are written in, and the model cannot tell"
+            " apart what differs there; give a --backbone whose tokenizer reads them"
+        )
+        if unread > MOST_UNREAD:
+            raise ConfigError(what)
+        if aloud:
+            warnings.warn(what, stacklevel=2)
     if len(sequences) > 1 and len({ids.tobytes() for ids in sequences}) == 1:
         raise DataError(
             f"all {len(sequences)} sequences are the same {len(sequences[0])} tokens, so nothing"
             " can be learned from what tells them apart; look at the tokenizer and the chat"
             " template"
         )
+
+
+def _unread(sequences: Sequence[Any], tokenizer: Any) -> float:
+    """Return the share of the tokens that are the unknown one; 0 where it has another meaning,
+    too, such as the end of a text."""
+    unknown = tokenizer.unk_token_id
+    others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    if unknown is None or unknown in others:
+        return 0.0
+    count = sum(int((ids == unknown).sum()) for ids in sequences)
+    return count / max(1, sum(map(len, sequences)))
 
 
 def check_trainable(model: nn.Module) -> None:

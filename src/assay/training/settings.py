@@ -74,7 +74,8 @@ class Settings:
     weights are kept."""
 
     checkpoint_every: int = 100
-    """Steps between checkpoints, from which a killed run resumes exactly."""
+    """Steps between checkpoints, from which a killed run resumes exactly; at most a tenth of the
+    run."""
 
     seed: int = 0
     """Seed of the order of the records and of dropout."""

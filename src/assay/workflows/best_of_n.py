@@ -167,7 +167,7 @@ def best_of_n(
     *,
     scorer: str | Scorer | None = None,
     scores: str | Path | None = None,
-    gold: str | Verifier = "numeric",
+    gold: str | Verifier | None = None,
     largest: int | None = None,
     transform: Literal["none", "sigmoid"] = "none",
     replay: Sequence[str] = (),
@@ -187,7 +187,8 @@ def best_of_n(
     pool: file, folder or data set, or records: groups (judged against the prompt's reference),
     rankings (grades are the gold) or step labels (the last label is). scorer: a word or an object;
     or scores: a file of scores that exist (see `assay.data.scores`). gold: verifier that finds the
-    final answers, says which are the same, and judges groups. largest: largest n; None is the
+    final answers, says which are the same, and judges groups; named, also what is graded and has a
+    reference; None is numeric. largest: largest n; None is the
     largest that nine of ten prompts have. transform: "sigmoid" turns logits into probabilities
     before the weighted majority sums them. replay: searches to run over random subsets of the pool
     besides. gate: files by which judges may score. device, dtype, weights, micro_tokens: of a local
@@ -205,7 +206,7 @@ def best_of_n(
             "give a scorer (--scorer WORD) or a file of scores (--scores FILE), one of the two"
         )
     files = named(pool, scores and file_of(scores))
-    checks = open_verifier(gold)
+    checks = open_verifier("numeric" if gold is None else gold)
     verifier = _Memo(checks)
     searches = {name: _search(name, seed, verifier, transform) for name in replay}
     with opened(out, settings or call, "best_of_n", data=files, overwrite=overwrite) as run:
@@ -219,11 +220,11 @@ def best_of_n(
         gates = admitted(gate, {} if chooses is None else {str(scorer): chooses})
         if run is not None:
             run.note(**gates)
-        pools = collect(_pool(pool, format, {} if scores is None else {SCORER: scores}), verifier)
+        pools = _pool(pool, format, {} if scores is None else {SCORER: scores})
+        pools = collect(pools if gold is None else _regraded(pools), verifier)
         if chooses is not None:
             check_column(chooses, pools.groups, pool)
-            if largest is not None:
-                population(pools, largest)  # refused before anything is scored
+            population(pools, largest)  # refused before anything is scored
             pools = pools.with_scores(SCORER, _score(chooses, pools.groups))
         over = population(pools, largest)
         found, notes = curves_of(pools, over, transform=transform, seed=seed)
@@ -254,6 +255,16 @@ def _pool(
     if isinstance(pool, str | Path):
         return read_pool(str(pool), format=format, files=files)
     return pool_of(pool, files=files)
+
+
+def _regraded(pool: Pool) -> Pool:
+    """Return the pool without the grades of what the named gold can judge."""
+    groups, gold = list(pool.groups), list(pool.gold)
+    for i, group in enumerate(groups):
+        if group.prompt.reference is not None:
+            groups[i] = Group(prompt=group.prompt, responses=group.responses)
+            gold[i] = None
+    return replace(pool, groups=groups, gold=gold)
 
 
 def collect(records: Pool | Iterable[Record], verifier: Verifier) -> Pool:
@@ -301,6 +312,12 @@ def population(pools: Pool, largest: int | None = None) -> Population:
         raise DataError(
             f"none of the {sum(map(len, pools.grades))} responses has both a score and a gold"
             " reward" + (f"; unscored are {len(reasons)}, such as: {reasons[0]}" if reasons else "")
+        )
+    if sizes[-1] == 1:
+        raise DataError(
+            "no prompt has two responses that can be chosen from, so every choice is the same; give"
+            " a pool of several responses to each prompt, with the prompt's text, or id, the same"
+            " in all their rows"
         )
     most = sizes[int((1 - SHARE) * len(sizes))] if largest is None else largest
     if most < 1:
@@ -491,7 +508,7 @@ def _notes(pools: Pool, over: Population) -> list[str]:
     if graded:
         said.append(
             f"the gold of {len(graded)} prompts is the grades in the data; their references are not"
-            " used"
+            " used (--gold VERIFIER uses them)"
         )
     if undecided:
         said.append(f"{undecided} responses left out: whether they are right could not be decided")

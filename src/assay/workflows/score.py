@@ -128,6 +128,11 @@ class Scores:
             lines.append(f"  {self.set_aside} rows are malformed and set aside")
         ordered = sorted(self.unscored.items(), key=lambda item: -item[1])
         lines += [f"  {count} unscored: {reason}" for reason, count in ordered[:REASONS]]
+        if self.file is not None and self.rows and not any(map(_named, self.rows)):
+            lines.append(
+                "  its rows name prompts by a hash alone, for the data has no ids; --texts adds the"
+                " texts of prompts and responses"
+            )
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
@@ -309,6 +314,11 @@ def _aside(set_aside: str | Path | bool | None, file: Path | None) -> Path | Non
     if file is None:
         raise ConfigError("set_aside is True, and nothing is written; give out, or a file")
     return file.with_name(f"{file.name}.set_aside")
+
+
+def _named(row: Mapping[str, Any]) -> bool:
+    """Return whether a reader can tell what a row is of: by an id, or by texts, beside an index."""
+    return bool(row["id"]) or "index" in row
 
 
 def _result(

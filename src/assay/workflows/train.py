@@ -90,15 +90,17 @@ class TrainingResult:
         ]
         if trained.held_out_loss is not None:
             of = "" if (a := trained.held_out_accuracy) is None else f", accuracy {a:.3f}"
+            few = trained.held_out_records
+            left_out = f", {n} dropped" if (n := len(self.held_out) - few) else ""
             lines += [
-                f"held out ({len(self.held_out)} records): loss {trained.held_out_loss:.4f}{of} at"
+                f"held out ({few} records{left_out}): loss {trained.held_out_loss:.4f}{of} at"
                 f" step {trained.best_step}, whose weights are kept",
                 "`assay eval` measures it with intervals, calibration and baselines",
             ]
-        if trained.held_out_loss is not None and len(self.held_out) < FEW:
+        if trained.held_out_loss is not None and trained.held_out_records < FEW:
             lines.append(
-                f"note: {len(self.held_out)} held-out records say little of which step is the best;"
-                " give --held-out a larger share, or a file"
+                f"note: {trained.held_out_records} held-out records say little of which step is the"
+                " best; give --held-out a larger share, or a file"
             )
         lines += [f"note: {note}" for note in self.notes]
         parity = f"{trained.parity:.2g}"
@@ -326,7 +328,7 @@ def _counts(out: Path, trained: "Trained", held: Sequence[Record]) -> dict[str, 
     summary = json.loads((out / "training.json").read_text())
     return {
         "training records": trained.records,
-        "held-out records, of other prompts": len(held),
+        "held-out records, of other prompts": trained.held_out_records,
         "dropped": trained.dropped,
         **{f"dropped: {why}": count for why, count in trained.dropped_why.items()},
         **{name.replace("_", " "): summary[name] for name in COUNTED if summary.get(name)},

@@ -49,6 +49,9 @@ VERDICTS: Final = "verdicts.jsonl"
 STAGES: Final = 8
 """Most frequent stages shown of what is not right."""
 
+REASONS: Final = 3
+"""Most frequent reasons given where nothing is decided."""
+
 Reached = Callable[[int, Verdict], None]
 """Takes the place of an item and its verdict as soon as there is one."""
 
@@ -100,6 +103,15 @@ class Verdicts:
             Checked(item.where, item.prompt.text, transcript(item.response), verdict, item.label)
             for item, verdict in zip(self.items, self.verdicts, strict=True)
         ]
+
+    @property
+    def why_undecided(self) -> str:
+        """Say why nothing at all was decided, the most frequent reasons first; "" where something
+        was."""
+        if any(verdict.outcome != "undecided" for verdict in self.verdicts):
+            return ""
+        reasons = Counter(verdict.reason for verdict in self.verdicts).most_common(REASONS)
+        return "; ".join(f"{reason} ({count:,})" for reason, count in reasons)
 
     def labelled(self) -> list[StepLabels]:
         """The decided responses as outcome labels: 1 for right, 0 for wrong, on the last step."""
