@@ -290,11 +290,14 @@ def timed(run: Callable[[], Tensor], device: str) -> tuple[Tensor, float, float]
     return result, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def peak(dtype: str, device: str) -> float:
-    """Operations a second of one thread (on a GPU: of the device) in a big matrix product."""
+def peak(dtype: str, device: str, size: int = 0) -> float:
+    """Operations a second of one thread (on a GPU: of the device) in a big matrix product.
+
+    size: rows and columns; 0 = 2048, on a GPU 8192.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    size = 2048 if device == "cpu" else 8192
+    size = size or (2048 if device == "cpu" else 8192)
     a, b = (torch.randn(size, size, device=device).to(getattr(torch, dtype)) for _ in range(2))
     a @ b
     _, wall, cpu = timed(lambda: a @ b, device)

@@ -122,7 +122,7 @@ def read(
     left_out = 0
     for source in data:
         number = -1
-        for name, part in sources.parts(source):
+        for name, part in sources.parts(source, as_one=True):
             for at, row in enumerate(regrouped(map(_good, part))):
                 number += 1
                 try:

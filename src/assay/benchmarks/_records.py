@@ -56,7 +56,7 @@ def read(
     records: dict[str, StepLabels] = {}
     bad: list[str] = []
     rows = 0
-    for name in (name for source in data for name, _ in sources.parts(source)):
+    for name in (name for source in data for name, _ in sources.parts(source, as_one=True)):
         stem = Path(name).name.split(".")[0]
         seen: Counter[str] = Counter()
         for number, item in enumerate(io.scan(name, format=format)):

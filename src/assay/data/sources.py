@@ -44,8 +44,10 @@ def rows(source: str | Path) -> Iterator[Row | Bad]:
     return chain.from_iterable(part for _, part in parts(source))
 
 
-def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
+def parts(source: str | Path, *, as_one: bool = False) -> list[tuple[str, Iterator[Row | Bad]]]:
     """Name and rows of each file that a source consists of.
+
+    as_one: a folder is one set, whatever its files' names say of splits, such as a benchmark's.
 
     A source is a file (`READ`), a run's folder (its labels, kept solutions or scores), what
     `datasets` saved to disk, another folder (all its data files, sorted), a split of a folder or of
@@ -61,7 +63,8 @@ def parts(source: str | Path) -> list[tuple[str, Iterator[Row | Bad]]]:
     if (path / "run.json").is_file() and (result := _result(path)) is not None:
         return [(str(result), _file(result))]
     if path.is_dir():
-        _check_one_split(path)
+        if not as_one:
+            _check_one_split(path)
         return [(str(p), _file(p)) for p in _files(path)]
     if path.is_file():
         return [(name, _file(path))]
