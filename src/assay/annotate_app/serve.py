@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+import warnings
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ def serve(
     print(f"labelling {store.project.title!r} at {url}; Ctrl-C ends it", flush=True)
     for who, token in (tokens or {}).items():
         print(f"{who}: {url}/i/{token}", flush=True)
+    # An end that comes before the loop runs leaves a coroutine, which is nothing to be told.
+    warnings.filterwarnings("ignore", "coroutine 'Server.serve' was never awaited")
     server(app).run([listening])
 
 
