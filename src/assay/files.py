@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files: written whole or not at all, and the whole of which a path asks for a part."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["atomic", "write_atomic"]
+__all__ = ["atomic", "whole", "write_atomic"]
 
 
 @contextmanager
@@ -31,3 +31,10 @@ def write_atomic(path: Path, text: str | bytes) -> None:
     """Write a whole file or nothing: temporary file beside it, fsync, rename."""
     with atomic(path) as file:
         file.write(text.encode() if isinstance(text, str) else text)
+
+
+def whole(path: Path) -> Path:
+    """Return the file or folder of which a path asks for a part, as `rows.json?split=test` does;
+    any other path as it is."""
+    before, mark, _ = str(path).partition("?")
+    return Path(before) if mark and not path.exists() and Path(before).exists() else path

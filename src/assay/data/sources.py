@@ -110,14 +110,12 @@ def _check_one_split(folder: Path) -> None:
 
 
 def _split(folder: Path, wanted: tuple[str, ...]) -> list[Path]:
-    """The files of a folder that belong to splits: below a folder of a split's name, or named
-    so."""
+    """The files of a folder that belong to splits."""
     every = _files(folder)
     within = [str(path.relative_to(folder)) for path in every]
     found: set[int] = set()
     for name in wanted:
-        word = re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])")
-        if not (there := {i for i, path in enumerate(within) if word.search(path)}):
+        if not (there := {i for i, path in enumerate(within) if splits.belongs(path, name)}):
             raise splits.missing(str(folder), name, within[:9])
         found |= there
     return [every[i] for i in sorted(found)]

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from assay.errors import ConfigError, DataError
 
-__all__ = ["by_key", "by_path", "check_one", "missing", "wanted"]
+__all__ = ["belongs", "by_key", "by_path", "check_one", "missing", "wanted"]
 
 WORDS: Final = {
     "train": "train",
@@ -26,7 +26,9 @@ WORDS: Final = {
     "evaluation": "test",
 }
 """Word in a name -> the split that it means, as `datasets` reads folders."""
-WORD: Final = re.compile(rf"(?<![^\W_])(?:{'|'.join(WORDS)})(?![^\W_])", re.IGNORECASE)
+WHOLE: Final = r"(?<![^\W_])(?:{})(?![^\W_])"
+"""A word by itself: no letter or digit stands beside it."""
+WORD: Final = re.compile(WHOLE.format("|".join(WORDS)), re.IGNORECASE)
 KEY: Final = re.compile(r"[^\W\d]+(?:-[^\W\d]+)*")
 """A key that may name a split, such as test_sft. Numbers are of ids: test_17 is a problem's."""
 
@@ -35,6 +37,11 @@ def by_path(paths: Iterable[str]) -> dict[str, str]:
     """Return the words of splits in the paths of a folder's files, with what each means."""
     found = (WORD.search(path) for path in paths)
     return {match[0]: WORDS[match[0].casefold()] for match in found if match}
+
+
+def belongs(path: str, split: str) -> bool:
+    """Return whether a folder's file is of a split: below a folder of its name, or named so."""
+    return re.search(WHOLE.format(re.escape(split)), path) is not None
 
 
 def by_key(keys: Iterable[str]) -> dict[str, str]:

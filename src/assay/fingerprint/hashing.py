@@ -5,6 +5,8 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
+from assay.files import whole
+
 __all__ = ["hash_of", "of_path"]
 
 
@@ -46,9 +48,8 @@ def of_path(path: Path) -> bytes:
     if path.is_file():
         return hash_of("file", _of_file(path))
     if not path.is_dir():
-        whole, _, query = str(path).partition("?")
-        if query and Path(whole).exists():
-            return hash_of("part", query, of_path(Path(whole)))
+        if (of := whole(path)) != path:
+            return hash_of("part", str(path).partition("?")[2], of_path(of))
         return hash_of("path", str(path))
     parts: list[str | bytes] = []
     for file in sorted(path.rglob("*")):

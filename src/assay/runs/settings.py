@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar, cast, get_type_hints
 
 from assay import components, renamed
 from assay.errors import AssayError, ConfigError
-from assay.files import write_atomic
+from assay.files import whole, write_atomic
 
 __all__ = [
     "changed_data",
@@ -89,14 +89,9 @@ def run_body(
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "finished": None,
         "versions": {"python": platform.python_version(), **_versions()},
-        "data": {str(path): _sha256(path) for path in map(_whole, data) if path.is_file()},
+        "data": {str(path): _sha256(path) for path in map(whole, data) if path.is_file()},
         "files": [],
     }
-
-
-def _whole(path: Path) -> Path:
-    """Return the file of which a part was asked for, as `rows.json?split=test`."""
-    return path if path.exists() else Path(str(path).partition("?")[0])
 
 
 def read_body(path: Path) -> dict[str, Any]:

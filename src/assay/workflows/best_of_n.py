@@ -188,9 +188,9 @@ def best_of_n(
     rankings (grades are the gold) or step labels (the last label is). scorer: a word or an object;
     or scores: a file of scores that exist (see `assay.data.scores`). gold: verifier that finds the
     final answers, says which are the same, and judges groups; named, also what is graded and has a
-    reference; None is numeric. largest: largest n; None is the
-    largest that nine of ten prompts have. transform: "sigmoid" turns logits into probabilities
-    before the weighted majority sums them. replay: searches to run over random subsets of the pool
+    reference; None is numeric. largest: largest n; None is the largest that nine of ten prompts
+    have. transform: "sigmoid" turns logits into probabilities before the weighted majority sums
+    them. replay: searches to run over random subsets of the pool
     besides. gate: files by which judges may score. device, dtype, weights, micro_tokens: of a local
     scorer. seed: of the bootstrap and of draws. out: folder to write the result into; overwrite:
     replaces other finished work there. settings: what `run.json` holds; None is this call.

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from assay.data.records import as_group
 from assay.errors import ConfigError, DataError
+from assay.files import whole
 from assay.fingerprint import fingerprint
 from assay.protocols import Scorer, Verifier
 from assay.runs.outputs import check_file
@@ -287,8 +288,7 @@ def identity(
     if not isinstance(data, (str, Path)):
         source = fingerprint(tuple(record.model_dump_json() for record in data))
     else:
-        there = Path(str(data).partition("?")[0]).exists()  # perhaps a split of it (?split=NAME)
-        source = fingerprint(Path(data)) if there else str(data)
+        source = fingerprint(Path(data)) if whole(Path(data)).exists() else str(data)
     settings: list[Any] = [format, dtype_of(dtype), device, set_aside]
     if texts:
         settings.append("texts")
