@@ -183,7 +183,8 @@ def test_a_kill_in_the_middle_costs_what_is_under_way(tmp_path):
         command = [sys.executable, "-c", KILLED, server.url, str(tmp_path / "ledger")]
         killed = subprocess.Popen(command)
         with Ledger(tmp_path / "ledger") as ledger:
-            while len(ledger) < 14 and killed.poll() is None:
+            # 14 are written down and both connections hold another: nothing is between the two.
+            while (len(ledger), len(server.asked)) != (14, 16) and killed.poll() is None:
                 threading.Event().wait(0.02)
         killed.send_signal(signal.SIGKILL)
         killed.wait()
