@@ -333,3 +333,15 @@ def test_players_are_rankings_too() -> None:
     other = [Group(prompt=r.prompt, responses=(Response.of("yy"),)) for r in ranked]
     found = assay.arena({"r": ranked, "o": other}, judges=["longest"])
     assert found.standings["longest"].shares[1, 0] == pytest.approx(0.75)
+
+
+def test_a_split_of_a_file_is_a_player(tmp_path: Path) -> None:
+    rows = {
+        split: [{"prompt": f"{split}?", "response": "x" * n}]
+        for split, n in (("train", 1), ("test", 2))
+    }
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
+    players = [f"{tmp_path}/a.json?split=test", f"other={tmp_path}/b.json?split=test"]
+    found = assay.arena(players, judges=["longest"])
+    assert set(found.standings["longest"].votes.players) == {"a", "other"}
