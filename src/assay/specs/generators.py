@@ -12,6 +12,7 @@ import tyro
 from assay import components
 from assay.components import did_you_mean
 from assay.data.splitting import SPLITTERS
+from assay.engines.opened import opened_generator
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Generator, Sampling
@@ -148,7 +149,7 @@ def _of_own(word: Word) -> Generator:
         raise ConfigError(f"{word.text!r}: {given} is of a model's texts, and {name} is none")
     if not isinstance(found, Generator):
         raise ConfigError(f"{name} is no generator: it needs generate(prefixes, sampling)")
-    return found
+    return opened_generator(found, name)
 
 
 def extra_of(text: str | Mapping[str, Any]) -> Mapping[str, Any]:
