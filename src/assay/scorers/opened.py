@@ -31,8 +31,8 @@ def tried(name: str, about: str, call: Callable[[], T]) -> T:
         raise
     # Somebody else's sys.exit() would end the command as if all were done.
     except (Exception, SystemExit) as error:
-        invalid = isinstance(error, ValidationError)
-        words = " ".join((explain(error) if invalid else str(error)).split())[: 5 * SHOWN]
+        said = explain(error) if isinstance(error, ValidationError) else str(error)
+        words = " ".join(said.split())[: 5 * SHOWN]
         raise BackendError(
             f"{name} failed: {type(error).__name__}: {words}{place_of(error)}; it was asked about"
             f" {about}"
