@@ -12,12 +12,12 @@ import tyro
 from assay import components
 from assay.components import did_you_mean
 from assay.data.splitting import SPLITTERS
-from assay.engines.opened import opened_generator
 from assay.errors import ConfigError
 from assay.fingerprint import fingerprint
 from assay.protocols import Generator, Sampling
 from assay.runs.settings import made
 from assay.specs.compute import Weights, dtype_of
+from assay.specs.opened import opened_generator
 from assay.specs.words import UnknownKey, Word, built, cut, parse, quoted
 
 __all__ = ["LOCAL", "Policy", "extra_of", "generator", "generator_of", "splitter"]

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from assay.engines.opened import opened_generator
 from assay.errors import BackendError
 from assay.protocols import Generator, Prefix, Sampling, Streaming
+from assay.specs.opened import opened_generator
 from assay.types import Message, Prompt, Response, Unscored
 
 PREFIX = Prefix(Prompt(messages=(Message(role="user", content="Q?"),)), steps=("a",))
