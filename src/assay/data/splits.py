@@ -81,9 +81,11 @@ def check_one(source: str, found: Mapping[str, str]) -> None:
     """Raise `DataError` for splits that mean different things, and say how to choose."""
     if len(set(found.values())) < 2:
         return
+    # What is copied from here by whoever trains is no test.
+    first = next((name for name, split in found.items() if split == "train"), next(iter(found)))
     raise DataError(
         f"{source} holds the splits {', '.join(found)}, which are not read as one unasked; choose"
-        f" '{source}?split={next(iter(found))}', or '{source}?split={'+'.join(found)}' for all"
+        f" '{source}?split={first}', or '{source}?split={'+'.join(found)}' for all"
     )
 
 
