@@ -134,6 +134,7 @@ def test_what_fails_inside_a_module_is_told_as_that_with_its_line(
             "x = 1\nimport of_nobody\n",
             r"of_nobody' \(its_own_1\.py:2\); mend",
         ),
+        ("a_script", "import sys\nsys.exit()\n", r"ends the program .* \(a_script\.py:2\); put"),
         ("its_own_2", "def f(:\n", r"SyntaxError: .* \(its_own_2\.py:1\)"),
         ("its_own_3", "x = 1 / 0\n", r"ZeroDivisionError: .* \(its_own_3\.py:1\)"),
     ):
@@ -142,6 +143,8 @@ def test_what_fails_inside_a_module_is_told_as_that_with_its_line(
             components.imported(f"{name}:f")
     with pytest.raises(ConfigError, match=r"give importable\.module:name"):
         components.imported("of_nobody:f")
+    with pytest.raises(ConfigError, match=r"did you mean a\.file:f\? give importable"):
+        components.imported("./a/file.py:f")
 
 
 def test_importing_the_package_is_light() -> None:

@@ -83,14 +83,21 @@ def imported(name: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
+    except SystemExit as error:  # A script: it would end the command as if all were done.
+        raise ConfigError(
+            f"{name!r} cannot be imported: it ends the program (sys.exit){place_of(error)}; put"
+            " what a script does under `if __name__ == '__main__':`"
+        ) from error
     except Exception as error:
         if inside := place_of(error):
             raise ConfigError(
                 f"{name!r} cannot be imported: {type(error).__name__}: {error}{inside}; mend that"
                 " line, or install what it needs"
             ) from error
+        dotted = module.removesuffix(".py").removeprefix("./").replace("/", ".")
+        hint = f"; did you mean {dotted}:{attribute}?" if module.endswith(".py") else ";"
         raise ConfigError(
-            f"{name!r} cannot be imported ({type(error).__name__}: {error}); give"
+            f"{name!r} cannot be imported ({type(error).__name__}: {error}){hint} give"
             " importable.module:name, of an installed package or of the working folder"
         ) from error
     return found

@@ -139,7 +139,7 @@ def test_columns_by_hand_are_a_format_in_every_command(
     for words, message in (
         (["--columns"], "--columns needs PART=COLUMN"),
         (["--columns", columns, "--format", "plain"], "give one of them"),
-        (["--columns", "promt=question"], "'promt' is no part of a record"),
+        (["--columns", "promt=question"], "'promt' is no part of a record (did you mean prompt?)"),
         (["--columns=prompt=query,chosen=x,rejected=y"], "no row has the field 'query'"),
     ):
         with pytest.raises(SystemExit) as stop:

@@ -14,7 +14,7 @@ from assay.data.fields import Cell
 from assay.data.io import Counts, read, write
 from assay.data.lines import Bad, Row
 from assay.data.sources import rows
-from assay.errors import DataError
+from assay.errors import AssayError, DataError
 from assay.types import Group, Message, Preference, Prompt, Ranking, Record, Response, StepLabels
 
 PAIRS = 'prompt,chosen,rejected,lang\nQ1?,"A, ""b""\nand more",B,en\nQ2?,A,B,\n'
@@ -241,17 +241,19 @@ def test_folders_that_datasets_saved_and_their_splits(tmp_path: Path) -> None:
         split: datasets.Dataset.from_list(
             [{"prompt": f"{split} {i}?", "reference": f"{i}"} for i in range(size)]
         )
-        for split, size in (("train", 25), ("test", 3))
+        for split, size in (("train", 25), ("test", 3), ("train_sft", 2))
     }
-    datasets.DatasetDict(made).save_to_disk(tmp_path / "both", num_shards={"train": 2, "test": 1})
+    shards = {"train": 2, "test": 1, "train_sft": 1}
+    datasets.DatasetDict(made).save_to_disk(tmp_path / "both", num_shards=shards)
     made["train"].save_to_disk(tmp_path / "one", num_shards=12)
     with pytest.raises(DataError, match=r"splits train, test, .* choose '.*both\?split=train', or"):
         list(read(tmp_path / "both"))
+    assert len(list(read(f"{tmp_path / 'both'}?split=train"))) == 25
     assert len(list(read(f"{tmp_path / 'both'}?split=train+test"))) == 28
     assert len(list(read(f"{tmp_path / 'both'}?split=test"))) == 3
     # The shards in their order.
     assert [str(row["reference"]) for row in good(tmp_path / "one")] == [*map(str, range(25))]
-    with pytest.raises(DataError, match=r"no split 'tes'; it holds train/data-00000-of-00002"):
+    with pytest.raises(DataError, match=r"no split 'tes'; it holds train, test, train_sft"):
         list(read(f"{tmp_path / 'both'}?split=tes"))
 
 
@@ -274,6 +276,8 @@ def test_a_folder_is_read_without_what_stands_beside_the_data(tmp_path: Path) ->
         (("train.jsonl", "test.jsonl"), True),
         (("train/0.jsonl", "dev/0.jsonl"), True),
         (("phase1_train.jsonl", "phase2_test.jsonl"), True),
+        (("train1.jsonl", "train2.jsonl", "test1.jsonl"), True),
+        (("trainset.jsonl", "held_out.jsonl"), True),
         (("train-0.jsonl", "train-1.jsonl", "training.jsonl"), False),
         (("prmtest.jsonl", "trainer.jsonl", "other.jsonl"), False),
     ],
@@ -288,8 +292,22 @@ def test_splits_of_a_folder_are_not_mixed_unasked(
     if not mixed:
         assert len(list(read(folder))) == len(names)
         return
-    with pytest.raises(DataError, match=r"holds the splits .* choose"):
+    with pytest.raises(DataError, match=r"holds the splits .* choose '.*\?split=train"):
         list(read(folder))
+
+
+@pytest.mark.parametrize(
+    ("split", "files"),
+    [("train", 2), ("train1", 1), ("test1", 0), ("jsonl", 0), ("train&split=test10", 0)],
+)
+def test_a_split_of_a_folder_is_of_whole_names(split: str, files: int, tmp_path: Path) -> None:
+    for name in ("train1.jsonl", "train2.jsonl", "test10.jsonl"):
+        (tmp_path / name).write_text('{"prompt": "Q?", "reference": "5"}\n')
+    if files:
+        assert len(list(read(f"{tmp_path}?split={split}"))) == files
+        return
+    with pytest.raises(AssayError, match=r"has no split|the only option"):
+        list(read(f"{tmp_path}?split={split}"))
 
 
 def test_parquet_has_one_schema_for_all_rows(

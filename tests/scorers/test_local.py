@@ -51,6 +51,19 @@ def test_is_a_scorer() -> None:
     assert LocalScorer(planted.model()).score([]) == []
 
 
+def test_texts_that_the_tokenizer_does_not_know_are_said_once() -> None:
+    model = planted.model()
+    model.encoder.tokenizer.unk_token = "a"
+    scorer = LocalScorer(model)
+    known, unknown = (
+        [Group(prompt=Prompt.of("q"), responses=(Response.of(text),))] for text in ("b", "a" * 60)
+    )
+    scorer.score(known)
+    with pytest.warns(UserWarning, match="of the tokens are 'a', the unknown token"):
+        scorer.score(unknown)
+    scorer.score(unknown)
+
+
 @pytest.mark.parametrize("trains", ["preference", "outcome", "process", "implicit"])
 def test_scores_do_not_depend_on_the_batches_or_the_order(trains: Any) -> None:
     model = (

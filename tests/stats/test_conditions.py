@@ -34,7 +34,14 @@ def test_the_number_is_told() -> None:
     assert met(["accuracy.low<0.7"], FOUND) == ["accuracy.low<0.7 (it is 0.65)"]
 
 
-@pytest.mark.parametrize("condition", ["accuracy", "accuracy=0.7", "<0.7", "accuracy<x", "ece<1"])
+@pytest.mark.parametrize(
+    "condition", ["accuracy", "accuracy=0.7", "<0.7", "accuracy<x", "ece<1", "accuracy<nan"]
+)
 def test_what_is_no_condition_is_refused(condition: str) -> None:
     with pytest.raises(ConfigError, match=r"condition|there is accuracy"):
         met([condition], FOUND)
+
+
+def test_a_misspelled_end_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean accuracy\.low"):
+        met(["accuracy.lo<0.7"], FOUND)

@@ -206,9 +206,9 @@ def test_each_fault_of_votes_has_its_sentence(tmp_path: Path) -> None:
     for sentence in (
         "the players fall into 2 groups that cannot be compared, so there is no joint table:"
         " [A, B, C]; [X, Y]",
-        "1 votes are left out, 27% of all: a player met itself",
-        "1 votes are left out, 27% of all: the outcome is not known",
-        "1 votes are left out, 27% of all: the weight is not a number above 0 (1e-100 to 1e100)",
+        "1 votes are left out, 9% of all: a player met itself",
+        "1 votes are left out, 9% of all: the outcome is not known",
+        "1 votes are left out, 9% of all: the weight is not a number above 0 (1e-100 to 1e100)",
         "1 votes repeat another one",
     ):
         assert sentence in said
@@ -333,3 +333,15 @@ def test_players_are_rankings_too() -> None:
     other = [Group(prompt=r.prompt, responses=(Response.of("yy"),)) for r in ranked]
     found = assay.arena({"r": ranked, "o": other}, judges=["longest"])
     assert found.standings["longest"].shares[1, 0] == pytest.approx(0.75)
+
+
+def test_a_split_of_a_file_is_a_player(tmp_path: Path) -> None:
+    rows = {
+        split: [{"prompt": f"{split}?", "response": "x" * n}]
+        for split, n in (("train", 1), ("test", 2))
+    }
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
+    players = [f"{tmp_path}/a.json?split=test", f"other={tmp_path}/b.json?split=test"]
+    found = assay.arena(players, judges=["longest"])
+    assert set(found.standings["longest"].votes.players) == {"a", "other"}

@@ -196,7 +196,7 @@ def trust(of: Standing) -> list[str]:
         said.append(f"There is no joint table: {of.refused}.")
     lost, n = sum(votes.left_out.values()), len(votes)
     for why, count in votes.left_out.items():
-        grave = f", {lost / (lost + n):.0%} of all" if lost > LOST * (lost + n) else ""
+        grave = f", {count / (lost + n):.0%} of all" if lost > LOST * (lost + n) else ""
         said.append(f"{count:,} votes are left out{grave}: {why}.")
     if repeats := votes.repeats():
         said.append(

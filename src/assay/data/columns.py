@@ -25,7 +25,7 @@ from assay.data.records import prompt_of
 from assay.data.solutions import MARK, stated
 from assay.data.steps import joined, marked
 from assay.data.written import EACH, SIDES, as_sharegpt, history, parts_of
-from assay.errors import ConfigError, DataError
+from assay.errors import ConfigError, DataError, did_you_mean
 from assay.types import (
     Group,
     Message,
@@ -105,9 +105,10 @@ class Columns:
     def __post_init__(self) -> None:
         for part, _ in self.parts:
             if part not in PARTS and not part.startswith(EACH):
+                hint = did_you_mean(part, PARTS)
                 raise ConfigError(
-                    f"{part!r} is no part of a record; name columns for {', '.join(PARTS)}, or"
-                    f" {EACH}NAME"
+                    f"{part!r} is no part of a record{hint}; name columns for {', '.join(PARTS)},"
+                    f" or {EACH}NAME"
                 )
         there = dict(self.parts)
         for part in there:

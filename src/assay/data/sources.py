@@ -32,6 +32,7 @@ KINDS: Final = (
 )
 READ: Final = ".jsonl, .ndjson, .json, .csv or .tsv, as it is or in .gz or .zst; .parquet, .arrow"
 """Kinds of files that can be read."""
+SUFFIX: Final = re.compile("({})$".format("|".join(map(re.escape, KINDS))), re.IGNORECASE)
 SIDE: Final = frozenset(("dataset_dict.json", "dataset_info.json", "dataset_infos.json"))
 """What stands beside the data in folders of Hugging Face data sets."""
 RESULTS = ("labels.jsonl", "kept.jsonl", "scores.jsonl")
@@ -87,8 +88,7 @@ def parts(source: str | Path, *, as_one: bool = False) -> list[tuple[str, Iterat
 
 def _files(folder: Path) -> list[Path]:
     """The data files of a folder, sorted; those that `datasets` saved, in their order."""
-    if (folder / "dataset_dict.json").is_file():
-        names = json.loads((folder / "dataset_dict.json").read_text())["splits"]
+    if names := _saved(folder):
         return list(chain.from_iterable(_files(folder / name) for name in names))
     if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
         saved = json.loads((folder / "state.json").read_text())["_data_files"]
@@ -99,10 +99,15 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
+def _saved(folder: Path) -> list[str]:
+    """The splits of a `DatasetDict` that `datasets` saved; none of another folder."""
+    path = folder / "dataset_dict.json"
+    return list(json.loads(path.read_text())["splits"]) if path.is_file() else []
+
+
 def _check_one_split(folder: Path) -> None:
     """Refuse a folder whose files say that they are of several splits."""
-    if (folder / "dataset_dict.json").is_file():
-        names = json.loads((folder / "dataset_dict.json").read_text())["splits"]
+    if names := _saved(folder):
         splits.check_one(str(folder), {name: name for name in names})
     else:
         every = (str(path.relative_to(folder)) for path in _files(folder))
@@ -111,11 +116,16 @@ def _check_one_split(folder: Path) -> None:
 
 def _split(folder: Path, wanted: tuple[str, ...]) -> list[Path]:
     """The files of a folder that belong to splits."""
+    if names := _saved(folder):  # Each by its whole name: train is not train_sft.
+        if absent := next((name for name in wanted if name not in names), None):
+            raise splits.missing(str(folder), absent, names)
+        return list(chain.from_iterable(_files(folder / n) for n in names if n in wanted))
     every = _files(folder)
     within = [str(path.relative_to(folder)) for path in every]
+    bare = [SUFFIX.sub("", path) for path in within]
     found: set[int] = set()
     for name in wanted:
-        if not (there := {i for i, path in enumerate(within) if splits.belongs(path, name)}):
+        if not (there := {i for i, path in enumerate(bare) if splits.belongs(path, name)}):
             raise splits.missing(str(folder), name, within[:9])
         found |= there
     return [every[i] for i in sorted(found)]

@@ -16,19 +16,27 @@ __all__ = ["belongs", "by_key", "by_path", "check_one", "missing", "wanted"]
 WORDS: Final = {
     "train": "train",
     "training": "train",
+    "trainset": "train",
     "valid": "validation",
     "validation": "validation",
     "val": "validation",
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "testset": "test",
     "eval": "test",
     "evaluation": "test",
+    "heldout": "test",
+    "held_out": "test",
+    "held-out": "test",
+    "holdout": "test",
 }
-"""Word in a name -> the split that it means, as `datasets` reads folders."""
+"""Word in a name -> the split that it means, as `datasets` reads folders, and more."""
+ALONE: Final = r"(?<![^\W\d_])(?:{})(?![^\W\d_])"
+"""A word by itself: no letter stands beside it. A number may, as in train2."""
 WHOLE: Final = r"(?<![^\W_])(?:{})(?![^\W_])"
-"""A word by itself: no letter or digit stands beside it."""
-WORD: Final = re.compile(WHOLE.format("|".join(WORDS)), re.IGNORECASE)
+"""A name with a number by itself: no digit stands beside it, either."""
+WORD: Final = re.compile(ALONE.format("|".join(WORDS)), re.IGNORECASE)
 KEY: Final = re.compile(r"[^\W\d]+(?:-[^\W\d]+)*")
 """A key that may name a split, such as test_sft. Numbers are of ids: test_17 is a problem's."""
 
@@ -40,8 +48,12 @@ def by_path(paths: Iterable[str]) -> dict[str, str]:
 
 
 def belongs(path: str, split: str) -> bool:
-    """Return whether a folder's file is of a split: below a folder of its name, or named so."""
-    return re.search(WHOLE.format(re.escape(split)), path) is not None
+    """Return whether a folder's file is of a split: below a folder of its name, or named so.
+
+    path: without its suffix, which names no split.
+    """
+    alone = WHOLE if any(map(str.isdecimal, split)) else ALONE
+    return re.search(alone.format(re.escape(split)), path) is not None
 
 
 def by_key(keys: Iterable[str]) -> dict[str, str]:
@@ -56,8 +68,8 @@ def wanted(source: str, query: str) -> tuple[str, ...]:
     Raises `ConfigError` for another option.
     """
     options = parse_qs(query)
-    names = tuple(re.findall(r"[^+\s]+", options["split"][-1])) if "split" in options else ()
-    if options.keys() != {"split"} or not names:
+    names = tuple(re.findall(r"[^+\s]+", options["split"][0])) if "split" in options else ()
+    if options.keys() != {"split"} or len(options["split"]) > 1 or not names:
         raise ConfigError(
             f"{source}?{query}: the only option of a folder or file is ?split=NAME, or"
             " ?split=NAME+OTHER for several"
@@ -69,9 +81,11 @@ def check_one(source: str, found: Mapping[str, str]) -> None:
     """Raise `DataError` for splits that mean different things, and say how to choose."""
     if len(set(found.values())) < 2:
         return
+    # What is copied from here by whoever trains is no test.
+    first = next((name for name, split in found.items() if split == "train"), next(iter(found)))
     raise DataError(
         f"{source} holds the splits {', '.join(found)}, which are not read as one unasked; choose"
-        f" '{source}?split={next(iter(found))}', or '{source}?split={'+'.join(found)}' for all"
+        f" '{source}?split={first}', or '{source}?split={'+'.join(found)}' for all"
     )
 
 

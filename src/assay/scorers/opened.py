@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from assay.data.fields import explain
 from assay.data.records import all_pairs
 from assay.errors import AssayError, BackendError, place_of
 from assay.fingerprint import fingerprint
@@ -26,8 +29,10 @@ def tried(name: str, about: str, call: Callable[[], T]) -> T:
         return call()
     except AssayError:
         raise
-    except Exception as error:
-        words = " ".join(str(error).split())[: 5 * SHOWN]
+    # Somebody else's sys.exit() would end the command as if all were done.
+    except (Exception, SystemExit) as error:
+        said = explain(error) if isinstance(error, ValidationError) else str(error)
+        words = " ".join(said.split())[: 5 * SHOWN]
         raise BackendError(
             f"{name} failed: {type(error).__name__}: {words}{place_of(error)}; it was asked about"
             f" {about}"

@@ -17,6 +17,7 @@ from assay.fingerprint import fingerprint
 from assay.protocols import Generator, Sampling
 from assay.runs.settings import made
 from assay.specs.compute import Weights, dtype_of
+from assay.specs.opened import opened_generator
 from assay.specs.words import UnknownKey, Word, built, cut, parse, quoted
 
 __all__ = ["LOCAL", "Policy", "extra_of", "generator", "generator_of", "splitter"]
@@ -148,7 +149,7 @@ def _of_own(word: Word) -> Generator:
         raise ConfigError(f"{word.text!r}: {given} is of a model's texts, and {name} is none")
     if not isinstance(found, Generator):
         raise ConfigError(f"{name} is no generator: it needs generate(prefixes, sampling)")
-    return found
+    return opened_generator(found, name)
 
 
 def extra_of(text: str | Mapping[str, Any]) -> Mapping[str, Any]:

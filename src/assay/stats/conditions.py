@@ -17,6 +17,7 @@ COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+ENDS: Final = (".low", ".high")
 CONDITION: Final = re.compile(r"(.+?)(\.low|\.high|\.value)?\s*(<=|>=|<|>)\s*(\S+)")
 
 
@@ -32,7 +33,8 @@ def met(conditions: Sequence[str], estimates: Mapping[str, Estimate]) -> list[st
     for condition in conditions:
         name, end, sign, limit = _parts(condition)
         if name not in estimates:
-            hint = did_you_mean(name, estimates)
+            there = [*estimates, *(f"{known}{end}" for known in estimates for end in ENDS)]
+            hint = did_you_mean(name, there)
             raise ConfigError(
                 f"{condition!r}: nothing is called {name!r}{hint}; there is {', '.join(estimates)}"
             )
@@ -53,8 +55,11 @@ def _parts(condition: str) -> tuple[str, str, str, float]:
     parts = CONDITION.fullmatch(condition.strip())
     name, end, sign, number = parts.groups() if parts else ("", None, "", "")
     try:
-        return name, (end or ".value").removeprefix("."), sign, float(number)
-    except ValueError as error:
+        limit = float(number)
+    except ValueError:
+        limit = math.nan
+    if math.isnan(limit):  # Nothing is below or above it: the condition would never hold.
         raise ConfigError(
             f"{condition!r} is no condition; write one like accuracy<0.7 or accuracy.low<0.7"
-        ) from error
+        )
+    return name, (end or ".value").removeprefix("."), sign, limit

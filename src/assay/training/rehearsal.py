@@ -16,6 +16,7 @@ from torch import nn
 from assay.errors import ConfigError, DataError
 from assay.models import checkpoint
 from assay.models.reward_model import RewardModel
+from assay.models.unread import MOST_UNREAD, UNREAD, unread
 from assay.training.collate import Example
 from assay.types import Prompt, Response
 
@@ -23,12 +24,6 @@ __all__ = ["PROBED", "check_examples", "check_trainable", "rehearse"]
 
 PROBED = 32
 """Sequences of the records among which the shortest are taken to compare scores on."""
-
-
-UNREAD = 0.1
-"""Share of unknown tokens from which it is said that the tokenizer does not read the texts."""
-MOST_UNREAD = 0.5
-"""Share of unknown tokens above which nothing is trained: most of what differs is lost."""
 
 
 def check_examples(
@@ -50,14 +45,14 @@ def check_examples(
             " model's or was given tokens since; use the model's own, or resize the embedding"
             " (resize_token_embeddings) and save both"
         )
-    unread = _unread(sequences, tokenizer)
-    if unread > UNREAD:
+    found, total = unread(sequences, tokenizer)
+    if found > UNREAD * total:
         what = (
-            f"{unread:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token: the"
+            f"{found / total:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token: the"
             " tokenizer does not know what these texts are written in, and the model cannot tell"
             " apart what differs there; give a --backbone whose tokenizer reads them"
         )
-        if unread > MOST_UNREAD:
+        if found > MOST_UNREAD * total:
             raise ConfigError(what)
         if aloud:
             warnings.warn(what, stacklevel=2)
@@ -67,17 +62,6 @@ def check_examples(
             " can be learned from what tells them apart; look at the tokenizer and the chat"
             " template"
         )
-
-
-def _unread(sequences: Sequence[Any], tokenizer: Any) -> float:
-    """Return the share of the tokens that are the unknown one; 0 where it has another meaning,
-    too, such as the end of a text."""
-    unknown = tokenizer.unk_token_id
-    others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    if unknown is None or unknown in others:
-        return 0.0
-    count = sum(int((ids == unknown).sum()) for ids in sequences)
-    return count / max(1, sum(map(len, sequences)))
 
 
 def check_trainable(model: nn.Module) -> None:

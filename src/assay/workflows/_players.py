@@ -9,6 +9,7 @@ from typing import Any, Final
 from assay.answerers.ledger import Ledger
 from assay.data.records import as_group, prompt_key, prompt_of, responses_of, subset
 from assay.errors import ConfigError, DataError
+from assay.files import whole
 from assay.fingerprint import fingerprint
 from assay.protocols import Generator, Prefix, Sampling, Scorer
 from assay.runs.metrics import read_rows
@@ -72,6 +73,8 @@ def entered(given: Given, place: Entered) -> dict[str, list[Group]]:
 
 
 def _named(text: str) -> tuple[str, str]:
+    if not Path(text).exists() and (of := whole(Path(text))).is_file():
+        return of.stem, text  # rows.json?split=test: its "=" is of no name
     word = parse(text)
     what = text.removeprefix(f"{word.name}=") if word.name else text
     path = Path(what)
@@ -91,7 +94,7 @@ def _player(name: str, what: Any, place: Entered) -> dict[str, list[Group]]:
         return {name: _picked(name, place.scorer(word.removeprefix(PICK)), place)}
     if (path / SAMPLES).is_file():
         return _checkpoints(name, path / SAMPLES, place)
-    if path.is_file() or word.startswith("hf:"):
+    if whole(path).is_file() or word.startswith("hf:"):
         groups = [as_group(record) for record in read(word, None, None) if responses_of(record)]
         if not groups:
             raise DataError(f"{word} holds no responses; give a file with some for player {name!r}")

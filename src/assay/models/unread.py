@@ -1,0 +1,27 @@
+"""How much of some texts a tokenizer does not know."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+
+__all__ = ["MOST_UNREAD", "UNREAD", "unread"]
+
+UNREAD: Final = 0.1
+"""Share of unknown tokens from which it is said that the tokenizer does not read the texts."""
+MOST_UNREAD: Final = 0.5
+"""Share above which nothing is trained, and scores are doubted: most of what differs is lost."""
+
+
+def unread(sequences: Iterable[Any], tokenizer: Any) -> tuple[int, int]:
+    """Return how many of the tokens are the unknown one, and how many there are; none is unknown
+    where that token has another meaning, too, such as the end of a text."""
+    unknown = tokenizer.unk_token_id
+    others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    if unknown is None or unknown in others:
+        return 0, 0
+    found = total = 0
+    for ids in sequences:
+        found += int((np.asarray(ids) == unknown).sum())
+        total += len(ids)
+    return found, total
