@@ -39,6 +39,7 @@ Ruling = tuple[Literal["right", "wrong", "undecided"], str, str]
 _DECIMAL: Final = re.compile(r"-?\d+(?:\.\d+)?(?:\\?%)?")
 _INTEGER: Final = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}")
 _THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
+_GROUPS: Final = re.compile(r"\d{1,3}(?:,\d{3})*,00\d(?:,\d{3})*")
 _BASE: Final = re.compile(
     r"([0-9A-Za-z]+)_(?:\{(?:\\text\s*\{)?\s*(\w+)\s*\}?\}|(\d+)|\\text\s*\{\s*(\w+)\s*\})"
 )
@@ -229,6 +230,9 @@ def _proportional(one: Sequence[str], other: Sequence[str]) -> bool:
 
 def _thousands(gold: str, answer: str) -> Ruling | None:
     for one, rest in ((gold, answer), (answer, gold)):
+        # No number of a list is written 000.
+        if _GROUPS.fullmatch(one) and re.fullmatch(r"\d+(?:,\d+)+", rest):
+            return "wrong", "list", "the groups of digits differ"
         if _THOUSANDS.fullmatch(one) and sorted(re.findall(r"\d+", rest)) == sorted(one.split(",")):
             return "undecided", "list", f"{one} may be one number or a list"
     return None

@@ -15,6 +15,7 @@ _REWRITES: Final = tuple(
     (re.compile(pattern), to)
     for pattern, to in (
         (r"\s+", " "),
+        (r"^(?:minus|negative) (?=[\d.\\$])", "-"),
         # delimiters of mathematics; but not a row's end, which is two backslashes
         (r"(?<!\\)\\[()\[\]]|`", ""),
         (r"(?<=\d)(?:,\\!|\\,)\s*(?=\d{3}(?!\d))", ""),  # only a thousands mark is written so
@@ -42,7 +43,7 @@ _REWRITES: Final = tuple(
         ),
         (r"\\(mathbb|text|mathrm)\s+([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),
         (r"\\text\s*\{[\s,;]*\b(and|or|to)\b([^{}]*)\}", r" \1 \2 "),
-        (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+        (r"\\(?:[dtc]|s)frac(?![A-Za-z])", r"\\frac"),
         (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
         (r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
         (r"\\frac\s*\{([^{}]*)\}\s*(\d)", r"\\frac{\1}{\2}"),
@@ -57,6 +58,7 @@ _REWRITES: Final = tuple(
         (r"!=|\\neq(?![A-Za-z])", r"\\ne "),
         (r"\\varnothing(?![A-Za-z])|^\s*\\\{\s*\\\}\s*$", r"\\emptyset "),
         (r"\\degree(?![A-Za-z])|\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))", r"^{\\circ}"),
+        (r"\\(begin|end)\s*\{smallmatrix\}", r"\\\1{matrix}"),
         (r"\\(?:lvert|rvert|vert)(?![A-Za-z])", "|"),
         (r"\\lbrace(?![A-Za-z])", r"\\{"),
         (r"\\rbrace(?![A-Za-z])", r"\\}"),
