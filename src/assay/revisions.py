@@ -15,7 +15,7 @@ REVISIONS: Final = {
     "cli": "54e45c6a39ede9a5f90cc5829a2f5cd3f72c240121abf77c1e17f72962593f82",
     "components": "3bdb556fbdb37bb47487ab448e1cb86ce150c5a8bec1edb1df8cc6700ad2ce49",
     "config": "738c12f3aadfe0c7b230e7aa1802422d83fda3d572f1b7f01971b84c22fce4c2",
-    "data": "9162e0940ee542618bbd697d49fb40e4ab671e4c6e64922b8a853fbf8e8678f1",
+    "data": "2ce6db7fa77c823fb1f52f2ce3e104469e396c041fddb88ccae5a266a0cd3523",
     "engines": "4ca10b7060201b23197a888e123d09fe6471486da57a91a2c4712a2c9f511efc",
     "errors": "3a0312a8c84e8c70eae00a8cf02afd3137b31aef4ba6788792e1efdd1d073d0f",
     "evaluation": "aa0bf1b13a6e0cc56f0488833190c96fd3495ae88a7a5422e98377a4821d21ef",
