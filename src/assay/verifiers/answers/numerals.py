@@ -83,20 +83,24 @@ _BEHIND: Final = re.compile(r"(?:\s?(?!(?:or|and|maybe|perhaps|possibly)\b)[A-Za
 _OPERAND: Final = r"\s*[$(]*(?:\d|[√π]|\\(?:frac|sqrt|pi)\b)"
 _GOES_ON: Final = re.compile(
     rf"\*\*(?=\d)|(?:\*\*|\$)*(?:[abefijnoqru-zB](?![A-Za-z])"
-    rf"|[A-Za-z]?\s*(?:[-−–+×·÷/^±]|\*(?!\*)|x(?=\s*\d)){_OPERAND}"
+    rf"|[A-Za-z]?\s*(?:[-−–+×·÷/^±~<>≤≥≠]|\*(?!\*)|x(?=\s*\d)){_OPERAND}"
     r"|\s*(?:\\(?:sqrt|pi|times|cdot|pm|mp)\b|[√π]|pi\b)"
     r"|\s?(?:\\right)?\)\s?(?:\^|[²³])|\s?‰)"
 )
 _CAME_FROM: Final = re.compile(r"(?:[\w)}\]]\s*[-−+*×·÷/^]|√|\\sqrt\{?)\s*[$(]*\Z")
 # Words that make another number of the one beside them. Bounds are none: "at least 18" says 18.
 _WORD_BEFORE: Final = re.compile(
-    r"(?:\b(?:negative|minus|plus|half|half[ ]of|twice|thrice|double|triple|root["
-    r" ]of|log|ln|sin|cos|tan)[ ]"
+    r"(?:\b(?:negative|minus|plus|half|half[ ]of|twice|thrice|double|triple"
+    r"|(?:root|square|cube|factorial|reciprocal|inverse)[ ]of|log|ln|sin|cos|tan"
+    r"|(?:one|two|three|four|five|six|seven|eight|nine|ten)[ ](?:less|more|fewer|greater)[ ]than"
+    r")[ ]"
     r"|(?:^|[\s$(])[<>≤≥][ ]?)[*$(]{0,3}\Z",
     re.IGNORECASE,
 )
 _WORD_AFTER: Final = re.compile(
-    r"[*$)]{0,3}[ ](?:squared|cubed|factorial|(?:plus|minus|times|over|choose|mod(?:ulo)?)["
+    r"(?<=%)[ ]of[ ][*$(]{0,3}\d++"
+    r"|[*$)]{0,3}[ ](?:squared|cubed|factorial|doubled|tripled|halved"
+    r"|per[ ]?cent[ ]of[ ][*$(]{0,3}\d++|(?:plus|minus|times|over|choose|mod(?:ulo)?)["
     r" ][*$(]{0,3}\d++"
     r"|(?:less|more|fewer|greater)[ ]than[ ][*$(]{0,3}\d++"
     r"|(?:divided|multiplied)[ ]by|per[ ]?mille?|to[ ]the[ ]power|raised[ ]to)\b",

@@ -20,6 +20,7 @@ REACH: Final = 60
 
 _NOT: Final = re.compile(
     r"(?:\bnot|\bcannot|n['’]t|\bnever|\bneither|\bnor|\bnicht"
+    r"|\bdiffers?[ ]from|\b(?:everything|all)[ ](?:but|except)"
     r"|\bdifferent[ ]from|\bother[ ]than|\banything[ ]but|\bunequal)"
     r"(?:[ ](?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)[ ](?:that["
     r" ])?(?:the|my|our)[ ]"
@@ -51,7 +52,7 @@ _TAKEN_BACK: Final = re.compile(
     r" ]error)\b"
     r"|\b(?:that|this|it)[ ](?:can(?:no|['’])?t[ ]be|could[ ]not[ ]be|couldn['’]t[ ]be"
     r"|(?:does|did)(?:n['’]t|[ ]not)[ ](?:seem|look))[ ](?:right|correct|it)\b"
-    r"|\A[\s$}\])*.,!]*(?:\(?wrong\)?|incorrect|wait,?[ ]no|no)[.!)]",
+    r"|\A[\s$}\])*.,!?]*(?:\(?wrong\)?|incorrect|wait,?[ ]no|no)[.!)]",
     re.IGNORECASE,
 )
 TAKEN_BACK_WITHIN: Final = 100
