@@ -193,6 +193,11 @@ CHOSEN = {
     "thoughts with a fence that is not closed": (
         "<think>\n```python\n" + DRAFT + "</think>\n" + fenced(ADD, "")
     ),
+    "a fence right behind thoughts": "<think>So.</think>" + fenced(ADD),
+    "a fence right before and behind the end of thoughts": (
+        "<think>" + fenced(DRAFT).rstrip() + "</think>" + fenced(ADD)
+    ),
+    "a fence behind thoughts and a word": "<think>So.</think> Here: " + fenced(ADD),
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 from pydantic import ValidationError
 
 from assay.chat import openai
-from assay.data import fields
+from assay.data import fields, transcripts
 from assay.errors import DataError
 from assay.types import Message, Response, ToolCall
 
@@ -62,15 +62,21 @@ QUESTIONS: Final = frozenset(("instruction", "problem", "prompt", "query", "ques
 SYSTEM: Final = "system", "system_prompt"
 """Columns of a message that stands before the prompt."""
 REASONING: Final = "reasoning_content", "reasoning", "thinking"
+TEXTS: Final = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
+"""Types of parts that are text, each with the key of its text."""
 KNOWN: Final = frozenset(
     ("role", "from", "content", "value", "tool_calls", "tool_call_id", "name", "function_call")
 )
 
 
 def turns(row: Mapping[str, Any], field: str) -> tuple[Message, ...]:
-    """Read a prompt: a string is one user message, else a conversation that is not empty."""
+    """Read a prompt: a string is one user message, or a dialog that the assistant is to go on with;
+    else a conversation that is not empty."""
     found = unpacked(fields.value(row, field), field)
     if isinstance(found, str):
+        dialog = transcripts.transcript(found)
+        if dialog and len(dialog) > 1 and dialog[-1] == Message(role="assistant", content=""):
+            return dialog[:-1]  # "\n\nHuman: 2+3?\n\nAssistant:"
         return (fields.make(Message, role="user", content=found),)
     if isinstance(found, dict) and {"role", "from", "content", "value"}.isdisjoint(found):
         inside = next((key for key, each in found.items() if isinstance(each, list)), "KEY")
@@ -176,10 +182,21 @@ def message(value: Mapping[str, Any], field: str) -> Message:
     calls = _calls(value, field)
     if speaker == "function_call" and isinstance(content, str):
         calls, content = _said_call(content, f"{field}.value"), ""
+    if (result := _result(content, f"{field}.content")) is not None:
+        return message({"role": "tool", **result}, field)
     said, parts = _content(content, f"{field}.content")
+    calls, parts = (*calls, *_used(parts, f"{field}.content")), _without(parts, "tool_use")
     thoughts = {key: value[key] for key in REASONING if isinstance(value.get(key), str)}
+    signed: dict[str, Any] = {}
+    if not thoughts and (thought := _thought(parts)) is not None:
+        for part in parts:
+            if part["type"] in ("thinking", "reasoning"):
+                signed |= fields.rest(part, "type", part["type"], "text")
+        thoughts, parts = {"thinking": thought}, _without(parts, "thinking", "reasoning")
+    if len(parts) == 1 and parts[0] == {"type": "text", "text": said}:
+        parts = ()
     first = next(iter(thoughts), None)
-    extra = {
+    extra = signed | {
         key: each
         for key, each in value.items()
         if key not in KNOWN and key != first and each is not None
@@ -214,12 +231,59 @@ def _content(value: object, field: str) -> tuple[str | None, tuple[dict[str, Any
             raise fields.wrong(f"{field}.{i}", "a part with a type", part)
         # Tables give every part the keys of all, with nulls.
         part = {key: each for key, each in part.items() if each is not None}
-        if part["type"] == "text":
-            fields.text(part, "text")
+        if key := TEXTS.get(part["type"]):
+            part = {
+                "type": "text",
+                "text": fields.text(part, key),
+                **fields.rest(part, "type", key),
+            }
+        elif part.get("text") and part["type"] not in REASONING:
+            raise DataError(
+                f"field '{field}.{i}': a part of type {part['type']!r} with a text is not read; a"
+                f" text is of type {', '.join(TEXTS)}"
+            )
         parts.append(part)
-    said = "".join(part["text"] for part in parts if part["type"] == "text")
-    alone = len(parts) == 1 and parts[0] == {"type": "text", "text": said}
-    return said, () if alone else tuple(parts)
+    return "".join(part["text"] for part in parts if part["type"] == "text"), tuple(parts)
+
+
+def _without(parts: tuple[dict[str, Any], ...], *types: str) -> tuple[dict[str, Any], ...]:
+    return tuple(part for part in parts if part["type"] not in types)
+
+
+def _thought(parts: tuple[dict[str, Any], ...]) -> str | None:
+    """The reasoning that Anthropic's and others' parts hold; None where none does."""
+    found = [
+        part.get(part["type"], part.get("text"))
+        for part in parts
+        if part["type"] in ("thinking", "reasoning")
+    ]
+    texts = [text for text in found if isinstance(text, str)]
+    return "\n\n".join(texts) if texts and len(texts) == len(found) else None
+
+
+def _used(parts: tuple[dict[str, Any], ...], field: str) -> tuple[ToolCall, ...]:
+    """Calls of tools as Anthropic's parts: {type: tool_use, id, name, input}."""
+    used = (part for part in parts if part["type"] == "tool_use")
+    return tuple(
+        call({"arguments": each.get("input"), **fields.rest(each, "type", "input")}, field)
+        for each in used
+    )
+
+
+def _result(value: object, field: str) -> dict[str, Any] | None:
+    """The one result of a tool that a message of Anthropic's form is; None where it is none."""
+    parts = [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    results = [part for part in parts if part.get("type") == "tool_result"]
+    if not results:
+        return None
+    if len(parts) > 1:
+        raise DataError(
+            f"field {field!r}: a tool's result beside other parts is not read; give each a message"
+            " of its own, {role: tool, tool_call_id, content}"
+        )
+    (only,) = results
+    said = only.get("content")
+    return {"tool_call_id": only.get("tool_use_id"), "content": "" if said is None else said}
 
 
 def _calls(value: Mapping[str, Any], field: str) -> tuple[ToolCall, ...]:

@@ -45,6 +45,8 @@ class Messages:
     def matches(self, row: Mapping[str, Any]) -> bool:
         """A list of messages, and no mark of another layout; a prompt may repeat one of them."""
         messages = row.get("messages")
+        if isinstance(messages, str) and not conversations.PYTHON.match(messages):
+            messages = conversations.unpacked(messages, "messages")
         if not isinstance(messages, list):
             return False
         if '"rubrics"' in str(row.get("ground_truth")):  # open-instruct's, read as rubrics
@@ -60,6 +62,7 @@ class Messages:
 
     def read(self, row: Mapping[str, Any]) -> Iterable[Record]:
         """One record: a label, a ranking of one, a group of one, or a prompt without an answer."""
+        row = {**row, "messages": conversations.unpacked(fields.value(row, "messages"), "messages")}
         row = _instructed(row)
         messages = conversations.turns(row, "messages")
         begin = self._begin(messages, row)

@@ -82,12 +82,22 @@ _SUPPOSED: Final = re.compile(
 )
 _SUPPOSING: Final = ("if ", "If ", "uppose", "ssum", "hether", "nless")
 _DISBELIEVED: Final = re.compile(
-    r"(?:\bnot|n['’]t)[ ](?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)["
-    r" ](?:that[ ])?"
-    r"(?:the|my|our)[ ](?:\w{1,12}[ ]){0,2}\Z",
+    r"\b(?:(?:(?:not|\w{1,9}n['’]t)[ ]"
+    r"(?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)"
+    # what is said to be wrong, or is what others say: "I doubt that the answer is"
+    r"|wrong|incorrect|false|untrue|a[ ]mistake|(?<![nt][ot][ ])(?<!t[ ])(?<!a[ ])(?:doubt|deny)"
+    r"|disagree|(?:(?:some|others|many|people|students)[ ]"
+    r"(?:(?:people|students|others|of[ ]them|might|may|could|would)[ ]){0,2}"
+    r"|(?:you|one|they)[ ](?:might|may|could)[ ])(?:say|think|claim|believe|guess|argue)s?)[ ]"
+    r"(?:to[ ](?:say|think|claim|believe|conclude)[ ])?(?:that[ ])?"
+    r"(?:the|my|our)[ ](?:\w{1,12}[ ]){0,2}"
+    r"|(?:wrong|incorrect|false|mistaken|erroneous)[ ](?:final[ ])?)\Z",
     re.IGNORECASE,
 )
-_DENYING: Final = ("not ", "n't ", "n’t ")
+_DENYING: Final = (
+    *("not ", "n't ", "n’t ", "rong ", "ncorrect ", "alse ", "ntrue ", "istake", "rroneous "),
+    *("oubt ", "eny ", "isagree ", "say", "think", "claim", "believe", "guess", "argue"),
+)
 _END_OF_HEADING: Final = re.compile(r"[*_#: \t]{0,9}\n")
 _HEADING: Final = re.compile(
     r"[ \t#*_>\d.]*(?:(?:the|your|my)[ ])?(?:(?:final|correct)[ ])?", re.IGNORECASE

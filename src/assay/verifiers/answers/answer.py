@@ -30,10 +30,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from assay.verifiers.answers.announcements import VALUE
 from assay.verifiers.answers.boxes import boxes, open_boxes
 from assay.verifiers.answers.choices import choices
 from assay.verifiers.answers.numerals import last_number
-from assay.verifiers.answers.places import Doubt, Place, is_taken_back, stripped
+from assay.verifiers.answers.places import REACH, Doubt, Place, is_taken_back, stripped
 from assay.verifiers.answers.statements import MAX_ANSWER, statements
 from assay.verifiers.reasoning import outside_reasoning, without_marks
 
@@ -53,6 +54,11 @@ MAX_FIELDS: Final = 64
 """Fields that are looked at, from the last: a text that repeats one is read in linear time."""
 
 _HASHES: Final = re.compile(r"####[ \t]*+([^\n]*+)")
+# Another answer in the sentence behind one: "18. Or maybe 20."
+_OR_ELSE: Final = re.compile(
+    r"[\s$}\])*.,;!]{1,9}(?i:(?:or[ ,]{1,2})?(?:maybe|perhaps|possibly|it[ ](?:might|may|could)"
+    r"[ ](?:also[ ])?be)[ ,:]{1,2}(?:it[ ]is[ ]|it['’]s[ ]|even[ ])?)" + VALUE
+)
 _HEADING: Final = re.compile(r"[A-Za-z]{2}|\d+[.)]\s")
 
 
@@ -82,10 +88,18 @@ def find(text: str, policies: Iterable[Policy], key: str = "answer") -> Found | 
         elif places := POLICIES[policy](text):
             last = places[-1]
             earlier = tuple(_said(text, place) for place in places[:-1])
-            stated = policy in ("boxed", "open_box", "hashes", "phrase")
-            doubt = last.doubt or ("withdrawn" if stated and is_taken_back(text, last.end) else "")
+            doubt = last.doubt or _doubt(text, last.end, policy)
             return Found(_said(text, last), policy, (last.start, last.end), earlier, doubt)
     return None
+
+
+def _doubt(text: str, end: int, policy: Policy) -> Doubt:
+    """What the text says of a statement right behind it."""
+    if policy in ("final_line", "last_number"):
+        return ""
+    if policy != "choice" and is_taken_back(text, end):
+        return "withdrawn"
+    return "several" if _OR_ELSE.match(text, end, min(len(text), end + REACH)) else ""
 
 
 def _said(text: str, place: Place) -> str:

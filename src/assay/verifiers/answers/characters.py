@@ -76,6 +76,10 @@ _COMMANDS: Final = {
     "、": ",",
     "⟨": r"\langle ",
     "⟩": r"\rangle ",
+    "⌊": r"\lfloor ",
+    "⌋": r"\rfloor ",
+    "⌈": r"\lceil ",
+    "⌉": r"\rceil ",
     "■": r"\blacksquare ",
     "□": r"\blacksquare ",
     "∎": r"\blacksquare ",
@@ -92,7 +96,7 @@ _COMMANDS: Final = {
     "\u200f": "",
 }
 _TABLE: Final = str.maketrans(_COMMANDS)
-_ROOT: Final = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|\w))")
+_ROOT: Final = re.compile(r"([√∛∜])\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|\w))")
 
 
 def as_latex(text: str) -> str:
@@ -105,7 +109,12 @@ def as_latex(text: str) -> str:
     text = _FRACTION.sub(_fraction, text)
     # The first translation keeps signs that compatibility forms would lose, such as "°" of "º".
     text = unicodedata.normalize("NFKC", text.translate(_TABLE))
-    return _ROOT.sub(r"\\sqrt{\1\2}", text.translate(_TABLE))
+    return _ROOT.sub(_root, text.translate(_TABLE))
+
+
+def _root(match: re.Match[str]) -> str:
+    degree = {"√": "", "∛": "[3]", "∜": "[4]"}[match[1]]
+    return rf"\sqrt{degree}{{{match[2] or match[3]}}}"
 
 
 def _fraction(match: re.Match[str]) -> str:

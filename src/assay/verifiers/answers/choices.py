@@ -30,8 +30,12 @@ _LETTER: Final = re.compile(r"[A-Za-zＡ-Ｚａ-ｚ](?![A-Za-z0-9_]|['’][A-Za-
 _CLOSE: Final = re.compile(r"(?:[ ]?[)\]}*_`$\"”'’」』】）>]|\\[)\],; ]){0,9}+")
 _JOIN: Final = re.compile(
     r"[\s.]{0,2}(?:[,;(]\s?)?(?:\\(?:text|mathrm)\{\s?)?"
-    r"(?:(?P<or>/|或|\b(?i:and/or|or|vs\.?|versus|oder|ou|maybe|perhaps|possibly)\b)|\b(?i:and|und|et)\b|&|\+|和|与|及)"
-    r"(?:[\s,]{1,2}(?i:maybe|perhaps|possibly|even|also)\b)?(?:\s?\})?|\s?[,，、;?]\s?"
+    r"(?:(?P<or>/|或|\b(?i:and/or|or|vs\.?|versus|oder|ou|или|lub|eller"
+    r"|maybe|perhaps|possibly)\b|\bo\b|または|또는)"
+    r"|\b(?i:and|und|et|as[ ]well[ ]as|и|och)\b|\b[yei](?=[ ][A-Z])|&|\+|和|与|及"
+    r"|(?<=[A-Z] )(?=[A-Z][.)]?\s*\Z))"
+    r"(?:[\s,]{1,2}(?i:maybe|perhaps|possibly|even|also"
+    r"|(?:it[ ])?(?:is|(?:might|may|could)[ ]be))\b)?(?:\s?\})?|\s?[,，、;?]\s?"
 )
 # Behind a bare letter that is no word: an end, punctuation, or a word that no article has behind
 # it.

@@ -181,6 +181,8 @@ class _Judge:
                 return Judgement("wrong", "structure", "one end is open here and closed there")
             return self._pairwise((one.start, one.end), (other.start, other.end))
         if _finite(one) and _finite(other):
+            if any(map(_finite, one.args)) != any(map(_finite, other.args)):
+                return Judgement("wrong", "structure", "a set of sets beside a set")
             return self._unordered(one.args, other.args)
         if isinstance(one, Union) and isinstance(other, Union):
             found = self._unordered(one.args, other.args)

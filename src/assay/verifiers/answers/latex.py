@@ -14,7 +14,7 @@ from typing import Any, Final
 from antlr4 import PredictionMode  # type: ignore[import-untyped]
 from latex2sympy2_extended import NormalizationConfig, latex2sympy2, normalize_latex
 from math_verify.grader import should_treat_as_complex
-from sympy import Eq, Float, I, MatMul, Pow, Rational, Set, Symbol, UnevaluatedExpr
+from sympy import Eq, Float, I, MatAdd, MatMul, Pow, Rational, Set, Symbol, UnevaluatedExpr
 
 from assay.verifiers.answers import plain_latex
 from assay.verifiers.answers.prepare import prepared
@@ -55,7 +55,15 @@ def parse(latex: str) -> Any | None:
             found = found.subs(letter, I)
     if isinstance(found, Eq) and isinstance(found.lhs, Symbol) and isinstance(found.rhs, Set):
         found = found.rhs  # "x in [1, 2]"
-    return _with_real_roots(_exact(found.doit() if isinstance(found, MatMul) else found))
+    return _with_real_roots(_exact(_explicit(found)))
+
+
+def _explicit(found: Any) -> Any:
+    """Sums and multiples of matrices, such as t(1, 2), entry by entry."""
+    if not isinstance(found, (MatAdd, MatMul)):
+        return found
+    found = found.doit()
+    return found.as_explicit() if isinstance(found, (MatAdd, MatMul)) else found
 
 
 def _read(text: str, real: bool) -> Any:

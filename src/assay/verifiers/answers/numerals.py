@@ -75,6 +75,7 @@ _JOINED: Final = re.compile(
     re.IGNORECASE,
 )
 _COMPOUND: Final = re.compile(r"(\d{1,9} [A-Za-z]{1,20})(?:,| and|, and)? (\d{1,9} [A-Za-z]{1,20})")
+_KILO: Final = re.compile(r"[kK](?!\w)")
 _WORD: Final = re.compile(r"[ ]?[A-Za-z]{1,20}\b")
 _BEHIND: Final = re.compile(r"(?:\s?(?!(?:or|and|maybe|perhaps|possibly)\b)[A-Za-z]{1,20}){1,3}")
 # What makes a number a part of an expression: "16 - 3", "2x", "2 pi". One letter behind it may be a
@@ -82,21 +83,26 @@ _BEHIND: Final = re.compile(r"(?:\s?(?!(?:or|and|maybe|perhaps|possibly)\b)[A-Za
 _OPERAND: Final = r"\s*[$(]*(?:\d|[√π]|\\(?:frac|sqrt|pi)\b)"
 _GOES_ON: Final = re.compile(
     rf"\*\*(?=\d)|(?:\*\*|\$)*(?:[abefijnoqru-zB](?![A-Za-z])"
-    rf"|[A-Za-z]?\s*(?:[-−–+×·÷/^]|\*(?!\*)|x(?=\s*\d)){_OPERAND}"
-    r"|\s*(?:\\(?:sqrt|pi|times|cdot)\b|[√π]|pi\b)"
+    rf"|[A-Za-z]?\s*(?:[-−–+×·÷/^±~<>≤≥≠]|\*(?!\*)|x(?=\s*\d)){_OPERAND}"
+    r"|\s*(?:\\(?:sqrt|pi|times|cdot|pm|mp)\b|[√π]|pi\b)"
     r"|\s?(?:\\right)?\)\s?(?:\^|[²³])|\s?‰)"
 )
 _CAME_FROM: Final = re.compile(r"(?:[\w)}\]]\s*[-−+*×·÷/^]|√|\\sqrt\{?)\s*[$(]*\Z")
 # Words that make another number of the one beside them. Bounds are none: "at least 18" says 18.
 _WORD_BEFORE: Final = re.compile(
-    r"(?:\b(?:negative|minus|plus|half|half[ ]of|twice|thrice|double|triple|root["
-    r" ]of|log|ln|sin|cos|tan)[ ]"
+    r"(?:\b(?:negative|minus|plus|half|half[ ]of|twice|thrice|double|triple"
+    r"|(?:root|square|cube|factorial|reciprocal|inverse)[ ]of|log|ln|sin|cos|tan"
+    r"|(?:one|two|three|four|five|six|seven|eight|nine|ten)[ ](?:less|more|fewer|greater)[ ]than"
+    r")[ ]"
     r"|(?:^|[\s$(])[<>≤≥][ ]?)[*$(]{0,3}\Z",
     re.IGNORECASE,
 )
 _WORD_AFTER: Final = re.compile(
-    r"[*$)]{0,3}[ ](?:squared|cubed|factorial|(?:plus|minus|times|over|choose|mod(?:ulo)?)["
-    r" ][*$(]{0,3}\d"
+    r"(?<=%)[ ]of[ ][*$(]{0,3}\d++"
+    r"|[*$)]{0,3}[ ](?:squared|cubed|factorial|doubled|tripled|halved"
+    r"|per[ ]?cent[ ]of[ ][*$(]{0,3}\d++|(?:plus|minus|times|over|choose|mod(?:ulo)?)["
+    r" ][*$(]{0,3}\d++"
+    r"|(?:less|more|fewer|greater)[ ]than[ ][*$(]{0,3}\d++"
     r"|(?:divided|multiplied)[ ]by|per[ ]?mille?|to[ ]the[ ]power|raised[ ]to)\b",
     re.IGNORECASE,
 )
@@ -210,6 +216,8 @@ def _is_mixed(sentence: str, whole: Span, part: Span) -> bool:
 def _with_multiple(sentence: str, place: Span) -> Span:
     """A number with the word behind it where that makes another of it: 18 thousand."""
     start, end = place
+    if _KILO.match(sentence, end):  # 18k is not 18; a bare k may be a name, and is not read
+        return start, end + 1
     word = _WORD.match(sentence, end)
     alone, counted = read(sentence[start:end]), read(sentence[start : word.end()]) if word else None
     changed = alone is not None and counted is not None and alone.value != counted.value

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["DOUBTS", "Doubt", "Place", "is_denied", "is_taken_back", "stripped"]
+__all__ = ["DOUBTS", "REACH", "Doubt", "Place", "is_denied", "is_taken_back", "stripped"]
 
 Doubt = Literal["", "several", "withdrawn"]
 """several: said with a doubt between different answers ("2, or maybe 3"). withdrawn: taken back."""
@@ -20,12 +20,22 @@ REACH: Final = 60
 
 _NOT: Final = re.compile(
     r"(?:\bnot|\bcannot|n['’]t|\bnever|\bneither|\bnor|\bnicht"
+    r"|\bdiffers?[ ]from|\b(?:everything|all)[ ](?:but|except)"
     r"|\bdifferent[ ]from|\bother[ ]than|\banything[ ]but|\bunequal)"
     r"(?:[ ](?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)[ ](?:that["
     r" ])?(?:the|my|our)[ ]"
     r"(?:\w{1,12}[ ]){1,2}(?:is|was|equals)\b)?"
     r"(?:[ ]{1,2}(?:be|equal|to|exactly|simply|the|equals)\b){0,3}"
-    r"[ ]?(?:\\(?:boxed|fbox|text|textbf|mathbf)\s?)?[*$\\(\[\"“{]{0,4}[ ]{0,2}\Z",
+    r"[ ]?(?:\\(?:boxed|fbox|text|textbf|mathbf)\s?)?[*$\\(\[\"“{]{0,4}[ ]{0,2}\Z"
+    r"|\b(?:не|niet|ikke|inte)[ ][*$(]{0,3}\Z"
+    # "the wrong answer is", "I doubt that the answer is", "some say the answer is"
+    r"|(?:\b(?:wrong|incorrect|false|mistaken|erroneous)[ ](?:final[ ])?(?:answer|value|result)"
+    r"|\b(?:(?:wrong|incorrect|false|untrue|a[ ]mistake|disagree"
+    r"|(?<![nt][ot][ ])(?<!t[ ])(?<!a[ ])(?:doubt|deny))"
+    r"|(?:(?:some|others|many|people|students)[ ](?:(?:might|may|could|would)[ ])?"
+    r"|(?:you|one|they)[ ](?:might|may|could)[ ])(?:say|think|claim|believe|guess|argue))"
+    r"[ ](?:to[ ]\w{3,8}[ ])?(?:that[ ])?(?:the|my|our)[ ](?:\w{1,12}[ ])?(?:answer|value|result))"
+    r"[ ](?:is|was|equals)[ ][*$\\(]{0,4}\Z",
     re.IGNORECASE,
 )
 _IS_NOT: Final = re.compile(
@@ -42,7 +52,7 @@ _TAKEN_BACK: Final = re.compile(
     r" ]error)\b"
     r"|\b(?:that|this|it)[ ](?:can(?:no|['’])?t[ ]be|could[ ]not[ ]be|couldn['’]t[ ]be"
     r"|(?:does|did)(?:n['’]t|[ ]not)[ ](?:seem|look))[ ](?:right|correct|it)\b"
-    r"|\A[\s$}\])*.,!]*(?:\(?wrong\)?|incorrect|wait,?[ ]no|no)[.!)]",
+    r"|\A[\s$}\])*.,!?]*(?:\(?wrong\)?|incorrect|wait,?[ ]no|no)[.!)]",
     re.IGNORECASE,
 )
 TAKEN_BACK_WITHIN: Final = 100

@@ -116,6 +116,10 @@ def renamed(one: Any, other: Any) -> tuple[Any, Any]:
         if len(variables[0]) == len(variables[1]) and all(
             isinstance(name, Symbol) for name in sum(variables, ())
         ):
+            # Of f(x) = n + 1 the n is another one, and stays so beside f(n) = n + 1.
+            free = other.rhs.free_symbols - {*variables[1]}
+            if free & {*variables[0]}:
+                return one, other
             return one, other.xreplace(dict(zip(variables[1], variables[0], strict=True)))
     return one, other
 

@@ -39,6 +39,10 @@ Ruling = tuple[Literal["right", "wrong", "undecided"], str, str]
 _DECIMAL: Final = re.compile(r"-?\d+(?:\.\d+)?(?:\\?%)?")
 _INTEGER: Final = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}")
 _THOUSANDS: Final = re.compile(r"\d{1,3}(?:,\d{3})+")
+_DATE: Final = re.compile(r"(?:1\d|20)\d\d-[01]\d-[0-3]\d")
+_ANGLE: Final = re.compile(r"\\(?:measured)?angle\s*\{?\s*([A-Z]{3})\s*\}?")
+_VECTOR: Final = re.compile(r"\\(?:overrightarrow|vec)\s*\{\s*([A-Z]{2})\s*\}")
+_GROUPS: Final = re.compile(r"\d{1,3}(?:,\d{3})*,00\d(?:,\d{3})*")
 _BASE: Final = re.compile(
     r"([0-9A-Za-z]+)_(?:\{(?:\\text\s*\{)?\s*(\w+)\s*\}?\}|(\d+)|\\text\s*\{\s*(\w+)\s*\})"
 )
@@ -100,7 +104,7 @@ def settle(gold: str, answer: str, rules: Rules, depth: int = 0) -> Ruling | Lef
     )
     if rules.roman:
         gold, answer = roman(gold) or gold, roman(answer) or answer
-    if ruling := _bases(gold, answer):
+    if ruling := _dates(gold, answer) or _figures(gold, answer) or _bases(gold, answer):
         return ruling
     measures = measured(gold, answer), measured(answer, gold)
     if measures[0] is not None and measures[1] is not None:
@@ -229,6 +233,9 @@ def _proportional(one: Sequence[str], other: Sequence[str]) -> bool:
 
 def _thousands(gold: str, answer: str) -> Ruling | None:
     for one, rest in ((gold, answer), (answer, gold)):
+        # No number of a list is written 000.
+        if _GROUPS.fullmatch(one) and re.fullmatch(r"\d+(?:,\d+)+", rest):
+            return "wrong", "list", "the groups of digits differ"
         if _THOUSANDS.fullmatch(one) and sorted(re.findall(r"\d+", rest)) == sorted(one.split(",")):
             return "undecided", "list", f"{one} may be one number or a list"
     return None
@@ -314,6 +321,28 @@ def _listed(gold: str, answer: str) -> Ruling | None:
             else ("wrong", "list", "the numbers differ")
         )
     return ("wrong", "list", "a set beside a tuple") if set(brackets) == {"()", "{}"} else None
+
+
+def _dates(gold: str, answer: str) -> Ruling | None:
+    """2020-01-02 is a date, and neither 2020-02-01 nor 2017."""
+    if _DATE.fullmatch(answer):
+        return "wrong", "words", "the dates differ" if _DATE.fullmatch(gold) else "it is a date"
+    if _DATE.fullmatch(gold) and number(answer) is not None:
+        return "wrong", "words", "a number beside a date"
+    return None
+
+
+def _figures(gold: str, answer: str) -> Ruling | None:
+    r"""Angles and vectors by the names of their points: \angle ABC is \angle CBA, not \angle ACB;
+    \overrightarrow{AB} is not \overrightarrow{BA}."""
+    first, second = _ANGLE.fullmatch(gold), _ANGLE.fullmatch(answer)
+    if first and second:
+        same = second[1] in (first[1], first[1][::-1])
+        return ("right", "names", "") if same else ("wrong", "names", "the angles differ")
+    first, second = _VECTOR.fullmatch(gold), _VECTOR.fullmatch(answer)
+    if first and second and first[1] != second[1]:
+        return "wrong", "names", "the vectors differ"
+    return None
 
 
 def _bases(gold: str, answer: str) -> Ruling | None:

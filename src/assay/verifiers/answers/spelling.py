@@ -15,6 +15,7 @@ _REWRITES: Final = tuple(
     (re.compile(pattern), to)
     for pattern, to in (
         (r"\s+", " "),
+        (r"^(?:minus|negative) (?=[\d.\\$])", "-"),
         # delimiters of mathematics; but not a row's end, which is two backslashes
         (r"(?<!\\)\\[()\[\]]|`", ""),
         (r"(?<=\d)(?:,\\!|\\,)\s*(?=\d{3}(?!\d))", ""),  # only a thousands mark is written so
@@ -42,10 +43,11 @@ _REWRITES: Final = tuple(
         ),
         (r"\\(mathbb|text|mathrm)\s+([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),
         (r"\\text\s*\{[\s,;]*\b(and|or|to)\b([^{}]*)\}", r" \1 \2 "),
-        (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+        (r"\\(?:[dtc]|s)frac(?![A-Za-z])", r"\\frac"),
         (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
         (r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
         (r"\\frac\s*\{([^{}]*)\}\s*(\d)", r"\\frac{\1}{\2}"),
+        (rf"\\text\s*\{{\s*({_FUNCTIONS})\s*\}}", r"\\\1 "),
         (r"\\(?:mathrm|text)\s*(?:\{\s*e\s*\}|e\b)", "e"),
         (r"\\(?:mathrm|text)\s*(?:\{\s*i\s*\}|i\b)", "i"),
         (rf"(?<![A-Za-z\\])({_FUNCTIONS})(?![A-Za-z])", r"\\\1"),
@@ -57,6 +59,7 @@ _REWRITES: Final = tuple(
         (r"!=|\\neq(?![A-Za-z])", r"\\ne "),
         (r"\\varnothing(?![A-Za-z])|^\s*\\\{\s*\\\}\s*$", r"\\emptyset "),
         (r"\\degree(?![A-Za-z])|\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))", r"^{\\circ}"),
+        (r"\\(begin|end)\s*\{smallmatrix\}", r"\\\1{matrix}"),
         (r"\\(?:lvert|rvert|vert)(?![A-Za-z])", "|"),
         (r"\\lbrace(?![A-Za-z])", r"\\{"),
         (r"\\rbrace(?![A-Za-z])", r"\\}"),
@@ -71,6 +74,12 @@ _SPACE: Final = re.compile(
 )
 _PLAIN: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _WRAPPER: Final = re.compile(r"(?:\\(?:boxed|fbox|text))?\s*\{((?:[^{}\\]|\\.|\{[^{}]*\})*)\}")
+_SYSTEM: Final = re.compile(
+    r"(?:\\\{ ?)?\\begin ?\{(cases|array|aligned)\} ?(?:\{[lcr| ]*\})?"
+    r"(?P<rows>(?:(?!\\begin|\\end).)*)\\end ?\{\1\}(?: ?\.)?"
+)
+"""A system of equations, written in rows."""
+_ROW_END: Final = re.compile(r"\\\\(?:\[[^\]]*\])?")
 _DOLLAR: Final = re.compile(r"(?<!\\)\$")
 _QUOTES: Final = frozenset('"“”„«»')
 _END: Final = " *_.,;:"
@@ -86,6 +95,13 @@ def normalise(answer: str) -> str:
     for pattern, to in _REWRITES:
         text = pattern.sub(to, text)
     text = text.strip().rstrip(_END).strip(" *_")
+    if system := _SYSTEM.fullmatch(text):
+        rows = [
+            row.strip(" ,;.").replace("&", "") for row in _ROW_END.split(system["rows"].strip())
+        ]
+        rows = rows if rows[-1] else rows[:-1]
+        if all(row.count("=") == 1 for row in rows):
+            text = ", ".join(rows)
     while whole := _WRAPPER.fullmatch(text):
         text = _unquoted(whole.group(1).strip().rstrip(_END))
     return text

@@ -78,12 +78,18 @@ def statements(text: str) -> list[Place]:
         elif place.tag:
             end = text.find("</answer>", place.end, place.end + MAX_ANSWER)
             found += _enclosed(text, place.end, limit if end < 0 else min(end, following))
-        elif statement := _stated(text, place.end, limit):
+        elif statement := _stated(text, place.end, _before_closing(text, place.end, limit)):
             if place.kind == "says":
                 found.append(statement)
             elif found and _text(text, found[-1]) == _text(text, statement):
                 found = _withdrawn(found)
     return found
+
+
+def _before_closing(text: str, start: int, limit: int) -> int:
+    """Return where a tag ends in which the announcement stands; the limit where there is none."""
+    end = text.find("</answer>", start, limit)
+    return limit if end < 0 else end
 
 
 def sentence_end(text: str, start: int, limit: int) -> int:

@@ -144,6 +144,7 @@ _OF: Final = re.compile(r" of (?:the )?[a-z]{3,}(?: [a-z]{3,})?$")
 """What the things are of: cups of flour."""
 _WORD: Final = re.compile(r"[a-z]+")
 _TOKEN: Final = re.compile(r"[A-Za-z$€£¥₹¢]+|\^?\s*-?\d+|/|\S")
+_EXPONENT: Final = re.compile(r"\^\s*-?[1-9]|-?[1-4]|squared|cubed")
 _TEMPERATURE: Final = re.compile(
     r"(?:\^\s*\{?\s*\\circ\s*\}?|\b[Dd]eg(?:rees?)?)\s*(?:\\text\s*\{)?\s*(C|F|[Cc]elsius|[Ff]ahrenheit)\b\s*\}?"
 )
@@ -239,21 +240,23 @@ def _look_up(text: str) -> tuple[_Unit, ...]:
     """Return what a unit such as "square meters", "cm^2", "miles per hour" or "km/h" may be;
     nothing if it is none."""
     found: tuple[_Unit, ...] = (_Unit(frozenset(), Fraction(1)),)
-    sign, following, seen = 1, 1, False
+    sign, following, seen, last = 1, 1, False, False
     tokens = _TOKEN.findall(text)
     for place, token in enumerate(tokens):
         word = token.lower()
         after = tokens[place + 1 : place + 2]
         if seen and word in ("/", "per", "a", "an"):
-            sign = -1
+            sign, last = -1, False
         elif word in _POWERS and word not in ("squared", "cubed"):
             following = _POWERS[word]
-        elif re.fullmatch(r"\^?\s*-?\d+", word) or word in ("squared", "cubed"):
-            continue  # read with the unit before it
+        elif _EXPONENT.fullmatch(word):
+            if not last:  # "km/h per 2"
+                return ()
+            last = False  # read with the unit before it
         elif units := _named(token):
             power = following * _power(after)
             found = tuple(one * unit ** (sign * power) for one, unit in product(found, units))
-            following, seen = 1, True
+            following, seen, last = 1, True, True
         else:
             return ()
     return found if seen else ()
@@ -266,7 +269,7 @@ def _power(after: list[str]) -> int:
     if after[0] in ("squared", "cubed"):
         return _POWERS[after[0]]
     digits = after[0].lstrip("^ ")
-    return int(digits) if re.fullmatch(r"-?[1-4]", digits) else 1
+    return int(digits) if re.fullmatch(r"-?[1-9]", digits) else 1
 
 
 def _named(token: str) -> tuple[_Unit, ...]:

@@ -35,9 +35,10 @@ _PYTHON: Final = ("python", "")
 _PRINTS: Final = re.compile(r"\b(?:print|write|writelines)\b")
 _READS: Final = re.compile(r"\b(?:input|stdin|fileinput)\b|\bopen\(\s*0|\bos\.read\b")
 # Where thinking ends: at a tag that no quotation mark stands before, as in a program's own text it
-# would.
+# would. A fence that closes may stand before it.
 _THOUGHT: Final = re.compile(
-    r"^[^\n`'\"]*</(?:think|thinking|thought|reasoning)>", re.MULTILINE | re.IGNORECASE
+    r"^(?:[ \t>]*`{3,})?[^\n`'\"]*</(?:think|thinking|thought|reasoning)>",
+    re.MULTILINE | re.IGNORECASE,
 )
 _FUTURE: Final = re.compile(
     r"^from[ \t]+__future__[ \t]+import[ \t]*(?:\([^)]*\)|[^\n]*)\n?", re.MULTILINE
@@ -95,6 +96,8 @@ def program(text: str, how: Extraction, entry: str, stub: str, tests: str = "") 
     asked, start = _Asked(entry, stub, tests), 0
     if how in ("auto", "fence"):
         start = thought.end() if (thought := _THOUGHT.search(text)) else 0
+        # A fence right behind the tag begins a line, as one on a line of its own does.
+        text = "\n" * start + text[start:]
         found = list(blocks(text, start))
         if block := _chosen(found, asked):
             others = [
