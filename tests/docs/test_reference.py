@@ -99,7 +99,7 @@ def test_the_page_of_messages_explains_every_package_by_a_page_that_is_there() -
     text = module.listed()
     titles = re.findall(r"^### `(.+)`$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
     assert len(titles) >= 20
-    assert len(module.messages()) > 400
+    assert text.count("\n### ") > 400
     assert module.HERE in (DOCS / "reference/messages.md").read_text()
     assert text.count("\n#### ``` ") >= 1400
     for target in module.EXPLAINED.values():

@@ -51,7 +51,7 @@ def test_an_error_of_the_work_goes_on_at_once(error: BaseException) -> None:
     start = time.monotonic()
     with pytest.raises(type(error)):
         side_by_side(work, range(50), 2, lambda *_: None)
-    assert time.monotonic() - start < 5.0
+    assert time.monotonic() - start < 30.0
     assert len(begun) <= 3
 
 
@@ -75,7 +75,7 @@ def test_an_interrupt_stops_what_runs_and_loses_no_result() -> None:
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         side_by_side(work, range(50), 2, take)
-    assert time.monotonic() - start < 5.0
+    assert time.monotonic() - start < 30.0
     assert set(taken) == {0, 1}
     assert len(os.listdir("/proc/self/fd")) == files
 
@@ -87,5 +87,5 @@ def test_work_that_does_not_stop_is_left_alone() -> None:
         side_by_side(
             lambda item: let_go.wait(60.0) if item else int("no"), range(2), 2, lambda *_: None
         )
-    assert time.monotonic() - start < 5.0
+    assert time.monotonic() - start < 30.0
     let_go.set()

@@ -262,7 +262,7 @@ def test_draining_answers_what_waits_and_takes_no_more() -> None:
 
 def test_what_arrives_within_the_wait_goes_together() -> None:
     async def run() -> None:
-        batcher = Batcher(model := Model(), wait_s=0.5, batch_tokens=4)
+        batcher = Batcher(model := Model(), wait_s=60.0, batch_tokens=4)
 
         async def late(i: int) -> Any:
             await asyncio.sleep(0.02 * i)
@@ -271,7 +271,7 @@ def test_what_arrives_within_the_wait_goes_together() -> None:
         start = time.monotonic()
         await asyncio.gather(*map(late, range(4)))
         # A full batch waits for nothing.
-        assert time.monotonic() - start < 0.45
+        assert time.monotonic() - start < 30
         assert model.order == [[0, 1, 2, 3]]
         await batcher.drain()
 

@@ -4,6 +4,7 @@ import gzip
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,15 +130,19 @@ def test_idle_connections_make_room_for_others(url: str) -> None:
 
 
 def test_running_requests_are_not_closed_for_idle_connections() -> None:
+    begun, there = threading.Event(), threading.Event()
+
     class Slow(Characters):
         def score(self, groups):  # type: ignore[no-untyped-def]
-            time.sleep(0.5)
+            begun.set()
+            assert there.wait(60)
             return super().score(groups)
 
     with running({"rm": Slow()}, connections=3) as url, connected(url) as busy:
         busy.sendall(request(b'{"prompt": "q", "responses": ["a"]}', "Connection: close"))
-        time.sleep(0.1)
+        assert begun.wait(60)
         idle = [connected(url) for _ in range(20)]
+        there.set()
         assert answer(busy).startswith(b"HTTP/1.1 200")
         for connection in idle:
             connection.close()

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
+from threading import Event, Timer
 from typing import Any
 
 import httpx2
@@ -52,6 +52,30 @@ class Held(Characters):
         if "crash" in texts:
             raise ValueError("a secret of somebody else")
         return super().score(groups)
+
+
+class Gated:
+    """Counts what it scores when it is let, and says that it was asked."""
+
+    fingerprint = "gated"
+
+    def __init__(self) -> None:
+        self.begun, self.go = Event(), Event()
+        self.seen: list[str] = []
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        self.seen += [response.text for group in groups for response in group.responses]
+        self.begun.set()
+        assert self.go.wait(60)
+        return Characters().score(groups)
+
+
+def until(there: Callable[[], bool]) -> None:
+    """Wait for what comes of itself."""
+    end = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @contextmanager
@@ -175,18 +199,20 @@ def test_an_error_shows_its_id_and_nothing_of_the_inside() -> None:
 
 
 def test_what_a_client_that_left_asked_for_is_not_scored() -> None:
-    scorer = Held(0.5)
+    scorer = Gated()
     with logged() as rows, running({"rm": scorer}, batch_tokens=1, wait_s=0.0) as url:
         first, second = connected(url), connected(url)
         first.sendall(request(b'{"prompt": "1", "responses": ["first"]}'))
-        time.sleep(0.2)
+        assert scorer.begun.wait(60)
         second.sendall(request(b'{"prompt": "2", "responses": ["second"]}'))
-        time.sleep(0.1)
+        until(lambda: metrics(url)["assay_requests_running"] == 3)
         second.close()
+        until(lambda: metrics(url)["assay_requests_running"] == 2)
+        scorer.go.set()
         assert first.recv(100).startswith(b"HTTP/1.1 200")
         first.close()
         assert post(f"{url}/v1/score", BODY).status_code == 200
-    assert scorer.seen == ["first", "aaa"]  # type: ignore[attr-defined]
+    assert scorer.seen == ["first", "aaa"]
     assert 499 in [row.get("status") for row in rows]
 
 
@@ -199,17 +225,22 @@ def test_an_answer_that_takes_too_long_is_given_up() -> None:
 def test_bodies_have_so_much_room_together_and_give_it_back() -> None:
     limits = Limits(bodies_bytes=1000)
     body = {"prompt": "q", "responses": ["a" * 700]}
-    with running({"rm": Held(0.4)}, limits=limits) as url, ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(lambda _: post(f"{url}/v1/score", body), range(2)))
-        assert sorted(one.status_code for one in both) == [200, 429]
+    scorer = Gated()
+    with running({"rm": scorer}, limits=limits) as url, ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(post, f"{url}/v1/score", body) for _ in range(2)]
+        assert next(as_completed(both, 60)).result().status_code == 429
+        scorer.go.set()
+        assert sorted(one.result().status_code for one in both) == [200, 429]
         assert [post(f"{url}/v1/score", body).status_code for _ in range(3)] == [200] * 3
 
 
 def test_a_server_that_ends_is_not_ready_and_answers_what_it_took() -> None:
-    with running({"rm": Held(0.5)}) as url:
+    scorer = Gated()
+    with running({"rm": scorer}) as url:
         connection = connected(url)
         connection.sendall(request())
-        time.sleep(0.2)
+        assert scorer.begun.wait(60)
+        Timer(0.3, scorer.go.set).start()
     assert connection.recv(100).startswith(b"HTTP/1.1 200")
     connection.close()
 

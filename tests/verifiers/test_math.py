@@ -109,7 +109,7 @@ def test_what_cannot_be_checked_is_refused_before_a_worker_sees_it(text: str, wh
         assert (found.outcome, found.stage) == (outcome, "refused")
         assert why in found.reason
         assert who in found.reason
-    assert time.perf_counter() - start < 0.5
+    assert time.perf_counter() - start < 4
 
 
 @pytest.mark.parametrize(
