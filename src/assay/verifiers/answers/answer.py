@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from assay.verifiers.answers.announcements import VALUE
+from assay.verifiers.answers.announcements import VALUE, corrects
 from assay.verifiers.answers.boxes import boxes, open_boxes
 from assay.verifiers.answers.choices import choices
 from assay.verifiers.answers.numerals import last_number
@@ -54,11 +54,24 @@ MAX_FIELDS: Final = 64
 """Fields that are looked at, from the last: a text that repeats one is read in linear time."""
 
 _HASHES: Final = re.compile(r"####[ \t]*+([^\n]*+)")
-# Another answer in the sentence behind one: "18. Or maybe 20."
+# Another answer in the sentence behind one: "18. Or maybe 20.", "18, but it could also be 20"
 _OR_ELSE: Final = re.compile(
-    r"[\s$}\])*.,;!]{1,9}(?i:(?:or[ ,]{1,2})?(?:maybe|perhaps|possibly|it[ ](?:might|may|could)"
-    r"[ ](?:also[ ])?be)[ ,:]{1,2}(?:it[ ]is[ ]|it['’]s[ ]|even[ ])?)" + VALUE
+    r"[\s$}\])*.,;!]{1,9}(?i:(?:(?:or|but|however|although|then[ ]again|alternatively)"
+    r"[ ,]{1,2}){0,2}(?:(?P<weak>maybe|perhaps|possibly)"
+    r"|(?:it|the[ ](?:\w{1,12}[ ])?answer)[ ](?:might|may|could)[ ](?:also[ ]|well[ ]){0,2}be"
+    r"|(?P<plain>(?<=or)|(?<=or[ ,])))[ ,:]{0,2}(?:it[ ]is[ ]|it['’]s[ ]|even[ ])?)"
+    rf"(?P<value>{VALUE})"
 )
+# Behind "maybe" a value and hardly more: not "maybe 20 was a trap".
+_ALONE: Final = re.compile(
+    r"(?!\S{0,12}[ ](?:is|was|are|were|has|had|would|will|may|might|people)\b)(?!\\emph|[\"“])"
+    r"[^.\n]{0,16}(?:[.?!\n]|\Z)"
+)
+_BARE: Final = re.compile(r"\d{1,15}(?![\d%]|[.,/]\d)")
+_LETTER: Final = re.compile(r"[*$(\[{]{0,3}[A-Z](?![A-Za-z])")
+_NUMERAL: Final = r"((?:(?<![\w)}])-)?(?<![\d.,])\d+(?:[.,]\d+)*+)"
+# "~~18~~ 20" strikes 18 out.
+_STRUCK: Final = re.compile(r"(?<!~)~~(?![~\s])[^~\n]{1,200}~~(?!~)")
 _HEADING: Final = re.compile(r"[A-Za-z]{2}|\d+[.)]\s")
 
 
@@ -78,7 +91,7 @@ class Found:
 def find(text: str, policies: Iterable[Policy], key: str = "answer") -> Found | None:
     """Return what the first policy that finds anything finds; None when the text states no answer.
     `key` is of `field`."""
-    text = without_marks(outside_reasoning(text))
+    text = _without_struck(without_marks(outside_reasoning(text)))
     for policy in policies:
         if policy == "field":
             fields = _fields(text, key)
@@ -99,7 +112,34 @@ def _doubt(text: str, end: int, policy: Policy) -> Doubt:
         return ""
     if policy != "choice" and is_taken_back(text, end):
         return "withdrawn"
-    return "several" if _OR_ELSE.match(text, end, min(len(text), end + REACH)) else ""
+    start = text.rfind("\n", 0, end) + 1
+    said = text[max(start, end - REACH) : end]
+    if (corrected := corrects(text, end)) and not _is_again(said, text, corrected):
+        return "withdrawn"
+    other = _OR_ELSE.match(text, end, min(len(text), end + REACH))
+    if other is None or _is_again(said, text, other.start("value")):
+        return ""
+    if policy == "choice" and not _LETTER.match(text, other.start("value")):
+        return ""
+    alone = _ALONE.match(text, other.start("value")) is not None
+    if other["plain"] is not None:  # "18. Or 18.0", "50 cents. Or $0.50"
+        values = _BARE.search(said), _BARE.match(text, other.start("value"))
+        return "several" if alone and all(values) else ""
+    return "several" if alone or not other["weak"] else ""
+
+
+def _is_again(said: str, text: str, start: int) -> bool:
+    """Return whether the number that is said stands at `start` again."""
+    number = re.search(rf"{_NUMERAL}[^\w.,]{{0,4}}\Z", said)
+    again = re.match(
+        rf"[\\$({{\s]{{0,4}}(?:boxed\{{)?{_NUMERAL}(?!\d)", text[start : start + REACH]
+    )
+    return bool(number and again and number[1] == again[1])
+
+
+def _without_struck(text: str) -> str:
+    """The text with blanks for what is struck out, so that every place in it stays what it was."""
+    return _STRUCK.sub(lambda struck: " " * len(struck[0]), text) if "~~" in text else text
 
 
 def _said(text: str, place: Place) -> str:
