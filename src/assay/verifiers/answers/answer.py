@@ -57,7 +57,7 @@ _HASHES: Final = re.compile(r"####[ \t]*+([^\n]*+)")
 # Another answer in the sentence behind one: "18. Or maybe 20.", "18, but it could also be 20"
 _OR_ELSE: Final = re.compile(
     r"[\s$}\])*.,;!]{1,9}(?i:(?:(?:or|but|however|although|then[ ]again|alternatively)"
-    r"[ ,]{1,2}){0,2}(?:(?P<weak>maybe|perhaps|possibly)"
+    r"[ ,]{1,2}){0,2}(?:(?P<weak>maybe|perhaps|possibly|otherwise[ ,]{1,2}(?:it|the[ ]answer)[ ]is)"
     r"|(?:it|the[ ](?:\w{1,12}[ ])?answer)[ ](?:might|may|could)[ ](?:also[ ]|well[ ]){0,2}be"
     r"|(?P<plain>(?<=or)|(?<=or[ ,])))[ ,:]{0,2}(?:it[ ]is[ ]|it['’]s[ ]|even[ ])?)"
     rf"(?P<value>{VALUE})"

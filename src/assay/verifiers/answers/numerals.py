@@ -72,7 +72,7 @@ _OR: Final = re.compile(r"\w[ ,]{1,2}or[ ][*$]{0,3}\Z")
 _OR_WORD: Final = re.compile(r"[^.;\n]*?\b(?:or|versus|vs\.?)[ ]([a-z-]{1,20})\b")
 _JOINED: Final = re.compile(
     r"[\s*$\\)]*(?:,|;|&|/|\||\.{2,3}|…|->|→|\band\b|,\s*and\b|\bund\b|\bet\b|\by\b|\bto\b"
-    r"|\bthrough\b|\buntil\b|\?|(?<=\d)[ \t]+)[\s*$\\(]*",
+    r"|\bthrough\b|\?|(?<=\d)[ \t]+)[\s*$\\(]*",
     re.IGNORECASE,
 )
 _COMPOUND: Final = re.compile(r"(\d{1,9} [A-Za-z]{1,20})(?:,| and|, and)? (\d{1,9} [A-Za-z]{1,20})")
@@ -113,7 +113,9 @@ _WORD_AFTER: Final = re.compile(
 
 
 # "18 if x > 0 and 20 otherwise", "18 when it is even and 20 when it is odd"
-_CASE: Final = re.compile(r"[^.\n]{0,40}?[ ](?:if|when|unless)[ ]", re.IGNORECASE)
+_CASE: Final = re.compile(
+    r"[^.\n]{0,40}?[ ](?:(?:if|when|unless)[ ]|for[ ][$]?[a-z](?=[ ]?[<>=≤≥\\]))", re.IGNORECASE
+)
 _OTHER_CASE: Final = re.compile(
     r"\b(?:otherwise|else)\b[\s,]{0,2}(?:it[ ]is[ ])?[*$(]{0,3}-?\Z", re.IGNORECASE
 )
@@ -121,10 +123,14 @@ _AND: Final = re.compile(
     r"(?:[,;]|\b(?:and|but|or))[ ](?:it[ ]is[ ])?[*$(]{0,3}-?\Z", re.IGNORECASE
 )
 _IN_OTHER_CASE: Final = re.compile(
-    r"[*$)%.]{0,4}(?:\Z|[ ,]{1,2}(?:\w{1,12}[ ]){0,2}(?:otherwise|else|if|when)\b)", re.IGNORECASE
+    r"[*$)%]{0,4}(?:[ ,]{1,2}(?:\w{1,12}[ ]){0,2}(?:otherwise|else|if|when)\b)", re.IGNORECASE
 )
+# Not the minus of "20 apples minus 18".
 _SIGN_WORD: Final = re.compile(
-    r"(?<![\d)}$%][ ])(?<!\b[A-Za-z][ ])\b(?:negative|minus)[ ]\Z", re.IGNORECASE
+    r"(?:\A|[\n.,:;=#(]\s{0,2}"
+    r"|\b(?:is|was|be|are|get|gets|gives|give|equals|equal|to|have|yields)[ ])"
+    r"(?P<sign>(?:negative|minus)[ ])\Z",
+    re.IGNORECASE,
 )
 # Two whole numbers that are said to be equal.
 _EQUATION: Final = re.compile(r"\s*[*$(]*([-−]?\d++)\s*+=\s*+([-−]?\d++)[\s*$).]*+")
@@ -142,8 +148,9 @@ def last_number(text: str) -> list[Place]:
     if not numbers:
         return []
     start, end = numbers[-1]
-    if sign := _SIGN_WORD.search(text, max(0, start - REACH), start):
-        return [Place(sign.start(), end)]
+    before_it = max(0, start - REACH)
+    if sign := _SIGN_WORD.search(text[before_it:start]):
+        return [Place(before_it + sign.start("sign"), end)]
     for before in reversed(numbers[-MAX_NUMBERS:-1]):
         if start - before[1] > REACH or not _ALTERNATIVE.fullmatch(text, before[1], start):
             break
@@ -219,9 +226,19 @@ def _in_cases(sentence: str, numbers: list[Span]) -> bool:
         if start < case.end() or sentence[start:end] == first:
             continue
         before = max(0, start - REACH)
-        if _OTHER_CASE.search(sentence, before, start) or (
-            _AND.search(sentence, before, start)
-            and _IN_OTHER_CASE.match(sentence, end, min(len(sentence), end + REACH))
+        if (
+            _OTHER_CASE.search(sentence, before, start)
+            or (
+                (joined := _AND.search(sentence, before, start))
+                and (
+                    _IN_OTHER_CASE.match(sentence, end, min(len(sentence), end + REACH))
+                    # Its condition may be cut off; but not in "when we add 9 and 9".
+                    or not (
+                        sentence[end:].strip(" *$.)")
+                        or sentence[: joined.start()].rstrip()[-1:].isdigit()
+                    )
+                )
+            )
         ):
             return True
     return False

@@ -95,7 +95,7 @@ _IS_NOT: Final = re.compile(
 _TAKEN_BACK: Final = re.compile(
     r"\b(?:that|this|it|which)(?:['’]s|[ ](?:is|was|seems|looks))["
     r" ](?:(?:clearly|obviously|actually|surely)[ ])?"
-    r"(?:(?:wrong|incorrect|false|not[ ](?:right|correct|it)|a[ ]mistake|an[ ]error)\b"
+    r"(?:(?:wrong|incorrect|false|not[ ](?:right|correct|it)|a[ ]mistake|an[ ]error)\b(?![ ]to[ ])"
     r"|(?:impossible|not[ ]possible)\b(?![ ](?:to|for|with|that|unless|if|in)\b))"
     r"|\b(?:that|this|it)[ ](?:can(?:no|['’])?t[ ]be|could[ ]not[ ]be|couldn['’]t[ ]be"
     r"|(?:does|did)(?:n['’]t|[ ]not)[ ](?:seem|look))[ ](?:right|correct|it)\b"
