@@ -104,8 +104,8 @@ _WORD_BEFORE: Final = re.compile(
 _WORD_AFTER: Final = re.compile(
     r"(?<=%)[ ]of[ ][*$(]{0,3}\d++"
     r"|[*$)]{0,3}[ ](?:squared|cubed|factorial|doubled|tripled|halved"
-    r"|per[ ]?cent[ ]of[ ][*$(]{0,3}\d++|(?:plus|minus|times|over|choose|mod(?:ulo)?)["
-    r" ][*$(]{0,3}\d++"
+    r"|per[ ]?cent[ ]of[ ][*$(]{0,3}\d++|(?:plus|minus|times|choose|mod(?:ulo)?)["
+    r" ][*$(]{0,3}\d++|over[ ][*$(]{0,3}\d++(?![ ](?:minute|hour|day|week|month|year)s?\b)"
     r"|(?:less|more|fewer|greater)[ ]than[ ][*$(]{0,3}\d++"
     r"|(?:divided|multiplied)[ ]by|per[ ]?mille?|to[ ]the[ ]power|raised[ ]to)\b",
     re.IGNORECASE,
@@ -133,6 +133,10 @@ _SIGN_WORD: Final = re.compile(
     re.IGNORECASE,
 )
 # Two whole numbers that are said to be equal.
+_WORKING: Final = re.compile(
+    r"\s*+([-−]?\$?\d[\d,]*(?:\.\d++)?)\s*+=(?=[^=]*\d\s*[-+*/×·÷]\s*\d)[\d\s.,()$+*/×·÷-]++"
+)
+"""A number and the working behind it: 18 = 9 * 2."""
 _EQUATION: Final = re.compile(r"\s*[*$(]*([-−]?\d++)\s*+=\s*+([-−]?\d++)[\s*$).]*+")
 
 
@@ -167,6 +171,8 @@ def stated_number(sentence: str) -> Span:
     whole = (0, len(sentence))
     plain = _ASIDE.sub(lambda aside: " " * len(aside[0]), sentence)
     numbers = _numbers(plain, _start(plain)) or _numbers(plain, 0) or _numbers(sentence, 0)
+    if working := _WORKING.fullmatch(plain):
+        return working.span(1)
     if not numbers or _is_part(plain, numbers[0]) or _in_cases(plain, numbers):
         return whole
     equation = _EQUATION.fullmatch(plain)
