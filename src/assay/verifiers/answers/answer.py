@@ -70,6 +70,8 @@ _ALONE: Final = re.compile(
 _BARE: Final = re.compile(r"\d{1,15}(?![\d%]|[.,/]\d)")
 _LETTER: Final = re.compile(r"[*$(\[{]{0,3}[A-Z](?![A-Za-z])")
 _NUMERAL: Final = r"((?:(?<![\w)}])-)?(?<![\d.,])\d+(?:[.,]\d+)*+)"
+_OPENING: Final = re.compile(r"[\\$({*\s\[]{0,9}(?:boxed\{)?[$\s]{0,2}")
+_PRINT: Final = " \t\n$*_.()[]"
 # "~~18~~ 20" strikes 18 out.
 _STRUCK: Final = re.compile(r"(?<!~)~~(?![~\s])[^~\n]{1,200}~~(?!~)")
 _HEADING: Final = re.compile(r"[A-Za-z]{2}|\d+[.)]\s")
@@ -101,19 +103,19 @@ def find(text: str, policies: Iterable[Policy], key: str = "answer") -> Found | 
         elif places := POLICIES[policy](text):
             last = places[-1]
             earlier = tuple(_said(text, place) for place in places[:-1])
-            doubt = last.doubt or _doubt(text, last.end, policy)
+            doubt = last.doubt or _doubt(text, last, policy)
             return Found(_said(text, last), policy, (last.start, last.end), earlier, doubt)
     return None
 
 
-def _doubt(text: str, end: int, policy: Policy) -> Doubt:
+def _doubt(text: str, place: Place, policy: Policy) -> Doubt:
     """What the text says of a statement right behind it."""
     if policy in ("final_line", "last_number"):
         return ""
+    end = place.end
     if policy != "choice" and is_taken_back(text, end):
         return "withdrawn"
-    start = text.rfind("\n", 0, end) + 1
-    said = text[max(start, end - REACH) : end]
+    said = text[place.start : end]
     if (corrected := corrects(text, end)) and not _is_again(said, text, corrected):
         return "withdrawn"
     other = _OR_ELSE.match(text, end, min(len(text), end + REACH))
@@ -129,11 +131,14 @@ def _doubt(text: str, end: int, policy: Policy) -> Doubt:
 
 
 def _is_again(said: str, text: str, start: int) -> bool:
-    """Return whether the number that is said stands at `start` again."""
-    number = re.search(rf"{_NUMERAL}[^\w.,]{{0,4}}\Z", said)
-    again = re.match(
-        rf"[\\$({{\s]{{0,4}}(?:boxed\{{)?{_NUMERAL}(?!\d)", text[start : start + REACH]
-    )
+    """Return whether what is said, or the number at its end, stands at `start` again."""
+    opening = _OPENING.match(text, start)
+    rest = text[opening.end() if opening else start :][: len(said) + REACH]
+    plain = said.strip(_PRINT)
+    if plain and rest.startswith(plain) and not re.match(r"[.,]?\w", rest[len(plain) :]):
+        return True
+    number = re.search(rf"{_NUMERAL}[^\w.,]{{0,4}}\Z", said[-REACH:])
+    again = re.match(rf"{_NUMERAL}(?!\d)", rest)
     return bool(number and again and number[1] == again[1])
 
 

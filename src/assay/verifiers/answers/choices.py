@@ -234,8 +234,10 @@ def _letter(text: str, start: int, end: int) -> _Letter | None:
     if not enclosed:
         if _MATHEMATICS.match(text, closed, end):
             return None
+        remark = _ASIDE.match(text, closed, end)  # "A (big) city"
+        after = remark.end() if remark else closed
         if letter in "AI" and not any(
-            rest.match(text, closed, end) for rest in (_ENDS, _NO_NOUN, _JOIN)
+            rest.match(text, after, end) for rest in (_ENDS, _NO_NOUN, _JOIN)
         ):
             return None
     return _Letter(place, place + 1, closed)

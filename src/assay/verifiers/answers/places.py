@@ -80,8 +80,8 @@ _DISBELIEVING: Final = (
 """A word that each must hold, which is looked for first."""
 # "There is no doubt that", "nobody would deny that", "it is not wrong to say that"
 _TWICE: Final = re.compile(
-    r"(?:\b(?:no|not|never|cannot|nobody|hardly|little|beyond|without|nor|any)|n['’]t)[ ]"
-    r"(?:\w{1,12}[ ]){0,3}\Z",
+    r"(?:\b(?:no|not|never|cannot|nobody|hardly|little|beyond|without|nor)|n['’]t)[ ]"
+    r"(?:(?!(?:I|we|and|but)\b)\w{1,12}[ ]){0,3}\Z",
     re.IGNORECASE,
 )
 _SAYS: Final = re.compile(r"[ ](?:is|was|equals)[ ](?:\\(?:boxed|fbox)\{?)?[*$\\(]{0,4}\Z")
