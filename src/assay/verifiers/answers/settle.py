@@ -383,14 +383,12 @@ def _families(gold: str, answer: str) -> Ruling | None:
 def _radians(gold: str, answer: str) -> tuple[str, str] | None:
     r"""90^\circ beside \frac{\pi}{2}, which is what it is in radians."""
     for place, (one, other) in enumerate(((gold, answer), (answer, gold))):
-        degrees = _DEGREES.fullmatch(one)
-        if (
-            degrees
-            and _PI.search(other)
-            and not re.search(r"\\circ|=|[A-Za-z]{2}", _PI.sub("", other))
-        ):
-            turned = rf"\frac{{\pi}}{{180}}\cdot {degrees[1]}"
-            return (turned, other) if place == 0 else (other, turned)
+        degrees = [_DEGREES.fullmatch(part.strip()) for part in one.split(",")]
+        others = _PI.sub("", other)
+        if not all(degrees) or others == other or re.search(r"\\circ|=|[A-Za-z]{2}", others):
+            continue
+        turned = ", ".join(rf"\frac{{\pi}}{{180}}\cdot {angle[1]}" for angle in degrees if angle)
+        return (turned, other) if place == 0 else (other, turned)
     return None
 
 
