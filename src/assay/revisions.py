@@ -33,7 +33,7 @@ REVISIONS: Final = {
     "testing": "3fb06021bce796bd9560a76d0dea52e60d813f38c768ae3b76826a42cf397401",
     "training": "c2c0d8e23f43076848916bede1464f039caf10d926ad7d651e201894942de830",
     "types": "23e87c43fff99981916928a4be7ee313e58d401df655d31f439dd38f364c8e61",
-    "verifiers": "5767023cf3ec5657782ff0c0749310ada345dc53877f834ca18ba27d010cb80c",
+    "verifiers": "76adefd899089c5a050668e32ddbe9384962c5b8561dd60ff4d9d009634372ce",
     "worlds": "50bbde233a7f193d981a8312e97041f52e08634e12be75e876aff9982fe36537",
 }
 """By the package's original name below `assay` (`renamed`); any other text will do for the next."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
 
-__all__ = ["MAX_PLACES", "VALUE", "Announcement", "announcements"]
+from assay.verifiers.answers.places import is_disbelieved
+
+__all__ = ["MAX_PLACES", "VALUE", "Announcement", "announcements", "corrects"]
 
 Span = tuple[int, int]
 """Start and end of a place in the text, in characters."""
@@ -81,22 +83,8 @@ _SUPPOSED: Final = re.compile(
     re.IGNORECASE,
 )
 _SUPPOSING: Final = ("if ", "If ", "uppose", "ssum", "hether", "nless")
-_DISBELIEVED: Final = re.compile(
-    r"\b(?:(?:(?:not|\w{1,9}n['’]t)[ ]"
-    r"(?:think|believe|say|claim|agree|true|sure|certain|the[ ]case)"
-    # what is said to be wrong, or is what others say: "I doubt that the answer is"
-    r"|wrong|incorrect|false|untrue|a[ ]mistake|(?<![nt][ot][ ])(?<!t[ ])(?<!a[ ])(?:doubt|deny)"
-    r"|disagree|(?:(?:some|others|many|people|students)[ ]"
-    r"(?:(?:people|students|others|of[ ]them|might|may|could|would)[ ]){0,2}"
-    r"|(?:you|one|they)[ ](?:might|may|could)[ ])(?:say|think|claim|believe|guess|argue)s?)[ ]"
-    r"(?:to[ ](?:say|think|claim|believe|conclude)[ ])?(?:that[ ])?"
-    r"(?:the|my|our)[ ](?:\w{1,12}[ ]){0,2}"
-    r"|(?:wrong|incorrect|false|mistaken|erroneous)[ ](?:final[ ])?)\Z",
-    re.IGNORECASE,
-)
-_DENYING: Final = (
-    *("not ", "n't ", "n’t ", "rong ", "ncorrect ", "alse ", "ntrue ", "istake", "rroneous "),
-    *("oubt ", "eny ", "isagree ", "say", "think", "claim", "believe", "guess", "argue"),
+_WRONG: Final = re.compile(
+    r"(?<!of[ ])\b(?:wrong|incorrect|false|mistaken|erroneous)[ ](?:final[ ])?\Z", re.IGNORECASE
 )
 _END_OF_HEADING: Final = re.compile(r"[*_#: \t]{0,9}\n")
 _HEADING: Final = re.compile(
@@ -114,8 +102,8 @@ _SENTENCE_BREAK: Final = re.compile(r"[.!?。]\s|\n\s*\n[^$\\]")
 _VALUE: Final = re.compile(rf"{_DRESS}{VALUE}")
 
 _ASIDE: Final = (
-    r"(?:oh|oops|hmm|hm|ah|wait|hold[ ]on|sorry|correction|scratch[ ]that|my["
-    r" ]mistake|no|actually|rather)"
+    r"(?:oh|oops|hmm|hm|ah|wait|hold[ ]on|sorry|correction|scratch[ ]that|my[ ]mistake|no|actually"
+    r"|rather|on[ ]second[ ]thoughts?|i[ ]made[ ]an?[ ](?:error|mistake))"
 )
 _PAUSE: Final = r"[\s,.;:!…—–-]"
 _IT_IS: Final = (
@@ -132,6 +120,7 @@ _CORRECTION: Final = re.compile(
     rf"|(?i:(?:{_ASIDE}\b["
     rf" ]?[,.;:!…—–-]{_PAUSE}{{0,4}}){{1,5}})(?={VALUE}[^.\n]{{0,12}}(?:[.\n]|\Z)))"
 )
+_CLOSING: Final = re.compile(r"[\s$}\])*.,;:!]{1,9}")
 _CORRECTING: Final = re.compile(
     rf"\b(?:{_ASIDE}\b{_PAUSE}{{1,4}}){{1,5}}(?:\w{{1,12}}[ ]){{0,4}}\Z", re.IGNORECASE
 )
@@ -182,6 +171,13 @@ def announcements(text: str) -> list[Announcement]:
     return sorted(found, key=lambda place: place.start)
 
 
+def corrects(text: str, end: int) -> int | None:
+    """Return where a correction of what ends at `end` begins: "18. No, wait, it is 20"."""
+    closing = _CLOSING.match(text, end)
+    found = _CORRECTION.match(text, closing.end()) if closing else None
+    return found.end() if found else None
+
+
 def _conclusion(text: str) -> list[Announcement]:
     """The conclusion in the last sentence of a text: "so x = 5", "we get 18"."""
     end = len(text.rstrip())
@@ -222,7 +218,7 @@ def _announced(text: str, start: int, end: int) -> list[Announcement]:
     before = text[max(0, start - BEFORE) : start]
     if any(word in before for word in _SUPPOSING) and _SUPPOSED.search(before):
         return []
-    disbelieved = any(word in before for word in _DENYING) and _DISBELIEVED.search(before)
+    disbelieved = is_disbelieved(before) or _WRONG.search(before)
     is_value = _VALUE.match(text, link.end())
     if link["no"] is None and not disbelieved:
         follows = _AS_FOLLOWS.match(text, link.end())

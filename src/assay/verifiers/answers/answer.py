@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from assay.verifiers.answers.announcements import VALUE
+from assay.verifiers.answers.announcements import VALUE, corrects
 from assay.verifiers.answers.boxes import boxes, open_boxes
 from assay.verifiers.answers.choices import choices
 from assay.verifiers.answers.numerals import last_number
@@ -54,11 +54,26 @@ MAX_FIELDS: Final = 64
 """Fields that are looked at, from the last: a text that repeats one is read in linear time."""
 
 _HASHES: Final = re.compile(r"####[ \t]*+([^\n]*+)")
-# Another answer in the sentence behind one: "18. Or maybe 20."
+# Another answer in the sentence behind one: "18. Or maybe 20.", "18, but it could also be 20"
 _OR_ELSE: Final = re.compile(
-    r"[\s$}\])*.,;!]{1,9}(?i:(?:or[ ,]{1,2})?(?:maybe|perhaps|possibly|it[ ](?:might|may|could)"
-    r"[ ](?:also[ ])?be)[ ,:]{1,2}(?:it[ ]is[ ]|it['’]s[ ]|even[ ])?)" + VALUE
+    r"[\s$}\])*.,;!]{1,9}(?i:(?:(?:or|but|however|although|then[ ]again|alternatively)"
+    r"[ ,]{1,2}){0,2}(?:(?P<weak>maybe|perhaps|possibly|otherwise[ ,]{1,2}(?:it|the[ ]answer)[ ]is)"
+    r"|(?:it|the[ ](?:\w{1,12}[ ])?answer)[ ](?:might|may|could)[ ](?:also[ ]|well[ ]){0,2}be"
+    r"|(?P<plain>(?<=or)|(?<=or[ ,])))[ ,:]{0,2}(?:it[ ]is[ ]|it['’]s[ ]|even[ ])?)"
+    rf"(?P<value>{VALUE})"
 )
+# Behind "maybe" a value and hardly more: not "maybe 20 was a trap".
+_ALONE: Final = re.compile(
+    r"(?!\S{0,12}[ ](?:is|was|are|were|has|had|would|will|may|might|people)\b)(?!\\emph|[\"“])"
+    r"[^.\n]{0,16}(?:[.?!\n]|\Z)"
+)
+_BARE: Final = re.compile(r"\d{1,15}(?![\d%]|[.,/]\d)")
+_LETTER: Final = re.compile(r"[*$(\[{]{0,3}[A-Z](?![A-Za-z])")
+_NUMERAL: Final = r"((?:(?<![\w)}])-)?(?<![\d.,])\d+(?:[.,]\d+)*+)"
+_OPENING: Final = re.compile(r"[\\$({*\s\[]{0,9}(?:boxed\{)?[$\s]{0,2}")
+_PRINT: Final = " \t\n$*_.()[]"
+# "~~18~~ 20" strikes 18 out.
+_STRUCK: Final = re.compile(r"(?<!~)~~(?![~\s])[^~\n]{1,200}~~(?!~)")
 _HEADING: Final = re.compile(r"[A-Za-z]{2}|\d+[.)]\s")
 
 
@@ -78,7 +93,7 @@ class Found:
 def find(text: str, policies: Iterable[Policy], key: str = "answer") -> Found | None:
     """Return what the first policy that finds anything finds; None when the text states no answer.
     `key` is of `field`."""
-    text = without_marks(outside_reasoning(text))
+    text = _without_struck(without_marks(outside_reasoning(text)))
     for policy in policies:
         if policy == "field":
             fields = _fields(text, key)
@@ -88,18 +103,48 @@ def find(text: str, policies: Iterable[Policy], key: str = "answer") -> Found | 
         elif places := POLICIES[policy](text):
             last = places[-1]
             earlier = tuple(_said(text, place) for place in places[:-1])
-            doubt = last.doubt or _doubt(text, last.end, policy)
+            doubt = last.doubt or _doubt(text, last, policy)
             return Found(_said(text, last), policy, (last.start, last.end), earlier, doubt)
     return None
 
 
-def _doubt(text: str, end: int, policy: Policy) -> Doubt:
+def _doubt(text: str, place: Place, policy: Policy) -> Doubt:
     """What the text says of a statement right behind it."""
     if policy in ("final_line", "last_number"):
         return ""
+    end = place.end
     if policy != "choice" and is_taken_back(text, end):
         return "withdrawn"
-    return "several" if _OR_ELSE.match(text, end, min(len(text), end + REACH)) else ""
+    said = text[place.start : end]
+    if (corrected := corrects(text, end)) and not _is_again(said, text, corrected):
+        return "withdrawn"
+    other = _OR_ELSE.match(text, end, min(len(text), end + REACH))
+    if other is None or _is_again(said, text, other.start("value")):
+        return ""
+    if policy == "choice" and not _LETTER.match(text, other.start("value")):
+        return ""
+    alone = _ALONE.match(text, other.start("value")) is not None
+    if other["plain"] is not None:  # "18. Or 18.0", "50 cents. Or $0.50"
+        values = _BARE.search(said), _BARE.match(text, other.start("value"))
+        return "several" if alone and all(values) else ""
+    return "several" if alone or not other["weak"] else ""
+
+
+def _is_again(said: str, text: str, start: int) -> bool:
+    """Return whether what is said, or the number at its end, stands at `start` again."""
+    opening = _OPENING.match(text, start)
+    rest = text[opening.end() if opening else start :][: len(said) + REACH]
+    plain = said.strip(_PRINT)
+    if plain and rest.startswith(plain) and not re.match(r"[.,]?\w", rest[len(plain) :]):
+        return True
+    number = re.search(rf"{_NUMERAL}[^\w.,]{{0,4}}\Z", said[-REACH:])
+    again = re.match(rf"{_NUMERAL}(?!\d)", rest)
+    return bool(number and again and number[1] == again[1])
+
+
+def _without_struck(text: str) -> str:
+    """The text with blanks for what is struck out, so that every place in it stays what it was."""
+    return _STRUCK.sub(lambda struck: " " * len(struck[0]), text) if "~~" in text else text
 
 
 def _said(text: str, place: Place) -> str:

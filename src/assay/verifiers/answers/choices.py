@@ -43,8 +43,15 @@ _ENDS: Final = re.compile(r"[ \t]*(?:\Z|\n|[.,;:!?)…。，、；：！（]|[-�
 _NO_NOUN: Final = re.compile(
     r"[ \t]+(?:[A-Z0-9(\"“\\$]|(?:because|since|as|which|or|and|is|was|given)\b)|[^\x00-\x7f]"
 )
-_MATHEMATICS: Final = re.compile(r"(?!</)[ \t]*[=^<>*+|({\[′]|-\w")
-_SINGULAR: Final = re.compile(r"[ \t]+(?:is|was|has|does|would|cannot|can['’]t|isn['’]t)\b")
+# Not "B (because it is larger)", whose remark is no argument. A minus at the end is of a grade.
+_MATHEMATICS: Final = re.compile(
+    r"(?!</)[ \t]*[=^<>*+|{\[′]|\(|[ \t]+\((?=[\w-]{1,2}[),])|-(?:\w|\s*(?:\Z|[.,;\n]))"
+)
+_ASIDE: Final = re.compile(r"[ ]\([^()\n]{2,80}\)")
+_SINGULAR: Final = re.compile(
+    r"[ \t]+(?:is|was|has|does|would|cannot|can['’]t|isn['’]t|being|looks|seems|fails)\b"
+)
+_LABEL: Final = re.compile(r"(?<!\()[a-h]\)(?:[ ]|\Z)")
 
 _CHOOSES: Final = re.compile(
     r"\b(?i:choose|chose|pick|picked|select|selected|choosing|picking|selecting|go(?:ing)?\s+with|opt\s+for"
@@ -59,7 +66,10 @@ _SUBJECT: Final = re.compile(
     r"[ ](?i:answer|choice|option|correct|right|best)\b"
 )
 _NAMED: Final = re.compile(r"\b(?i:answer|option|choice)\b[*_]{0,2}")
-_LINE: Final = re.compile(r"[\s*_]*([A-Z])[.):](?:[\s*].*)?")
+_LINE: Final = re.compile(
+    r"[\s*_]*([A-Z])(?:[.):](?:[\s*].*)?|[ ]\((?=[A-Za-z]{2})(?!and|or|maybe|perhaps|possibly)"
+    r"[^()\n]{2,80}\)[.]?)"
+)
 _PARENTHESES: Final = re.compile(r"(?<!\w)\((?=[A-Ja-j]\)(?!\w))")
 _BLANK: Final = " \t\r\n*_.:;,!$)}]>`\\\"'”’。"
 
@@ -180,14 +190,25 @@ def _read(text: str, start: int, end: int) -> Place | None:
     if first is None or last is None:
         return None
     doubt: Doubt = ""
-    while join := _JOIN.match(text, last.closed, end):
+    while join := _JOIN.match(text, last.closed, end) or _behind_aside(text, last.closed, end):
         following = _letter(text, join.end(), end)
-        # In "B, A is too small" the second letter begins another sentence.
-        if following is None or (not join["or"] and _SINGULAR.match(text, following.closed, end)):
+        if following is None:
+            break
+        # In "B, A is too small" and "B. Maybe C was meant" the second letter begins another one.
+        sentence = not join["or"] or (
+            join[0].lstrip().startswith(".") and not join["or"].lower().startswith("or")
+        )
+        if sentence and _SINGULAR.match(text, following.closed, end):
             break
         doubt = "several" if join["or"] and text[following.start] != text[first.start] else doubt
         last = following
     return None if is_denied(text, first.start, last.end) else Place(first.start, last.end, doubt)
+
+
+def _behind_aside(text: str, start: int, end: int) -> re.Match[str] | None:
+    """What joins letters behind what each says: "A (the first) or B (the second)"."""
+    aside = _ASIDE.match(text, start, end)
+    return _JOIN.match(text, aside.end(), end) if aside else None
 
 
 def _letter(text: str, start: int, end: int) -> _Letter | None:
@@ -205,14 +226,18 @@ def _letter(text: str, start: int, end: int) -> _Letter | None:
         before == "*" and behind == "*"
     )
     if letter.islower() and not (
-        letter <= "j" if enclosed else letter <= "h" and _ENDS.match(text, closed, end)
+        letter <= "j"
+        if enclosed
+        else letter <= "h" and (_ENDS.match(text, closed, end) or _LABEL.match(text, place, end))
     ):
         return None
     if not enclosed:
         if _MATHEMATICS.match(text, closed, end):
             return None
+        remark = _ASIDE.match(text, closed, end)  # "A (big) city"
+        after = remark.end() if remark else closed
         if letter in "AI" and not any(
-            rest.match(text, closed, end) for rest in (_ENDS, _NO_NOUN, _JOIN)
+            rest.match(text, after, end) for rest in (_ENDS, _NO_NOUN, _JOIN)
         ):
             return None
     return _Letter(place, place + 1, closed)

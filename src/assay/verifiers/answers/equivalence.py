@@ -202,6 +202,10 @@ class _Judge:
             _finite(other) and isinstance(one, Tuple)
         ):
             return self._list_and_tuple(one, other)
+        if isinstance(one, MatrixBase) != isinstance(other, MatrixBase):
+            vectors = _vector(one), _vector(other)
+            if vectors[0] is not None and vectors[1] is not None:
+                return self._vectors(vectors[0], vectors[1])
         kinds = {kind for kind in (_finite, _is_interval) for side in (one, other) if kind(side)}
         if len(kinds) == 2 or isinstance(one, structures) != isinstance(other, structures):
             # math-verify takes the open interval (1, 2) for the set {1, 2}.
@@ -323,6 +327,13 @@ class _Judge:
         if self._unordered(one.args, other.args).outcome == "wrong":
             return Judgement("wrong", "structure", "a list or a set beside another tuple")
         return Judgement("undecided", "structure", "a list or a set beside a tuple")
+
+    def _vectors(self, one: Sequence[Any], other: Sequence[Any]) -> Judgement:
+        """A column or a row beside a tuple of the same numbers."""
+        found = self._pairwise(one, other)
+        if found.outcome == "right":
+            return Judgement("undecided", "structure", "a matrix beside a tuple")
+        return found
 
     def _relation_and_set(self, one: Any, other: Any) -> Judgement:
         relation, rest = (other, one) if isinstance(one, Set) else (one, other)
@@ -456,6 +467,15 @@ def _only_element(side: Any) -> Any:
 
 def _is_interval(side: Any) -> bool:
     return bool(getattr(side, "is_Interval", False))
+
+
+def _vector(side: Any) -> list[Any] | None:
+    """The parts of a column, a row, or a tuple, which for two numbers is read as an interval."""
+    if isinstance(side, MatrixBase):
+        return list(side) if 1 in side.shape else None
+    if _is_interval(side):
+        return [side.start, side.end] if side.left_open and side.right_open else None
+    return list(side.args) if isinstance(side, Tuple) else None
 
 
 def _kind(side: Any) -> str:

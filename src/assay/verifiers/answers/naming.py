@@ -12,7 +12,7 @@ from typing import Final
 
 from assay.verifiers.answers.units import changes_value
 
-__all__ = ["Named", "has_relation", "named", "without_condition"]
+__all__ = ["Named", "family", "has_relation", "named", "same_family", "without_condition"]
 
 _GREEK: Final = (
     r"\\(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|varphi|chi|psi|omega"
@@ -40,6 +40,15 @@ _CONDITION: Final = re.compile(
     r" (?:real|values?|of|integers?|numbers?))*\s*\}?"
     r"\s*(?:[a-z](?:\s*\\in\s*\\mathbb\{[A-Z]\})?)?\s*\}?$"
 )
+_WHOLE: Final = re.compile(
+    r"[,;]?\s*\(?\s*(?:\\text\s*\{[\s,]*)?(?:\b(?:where|for|with)\b)?\s*(?:any|all|every|some)?\s*"
+    r"(?:(?:integers?\s*\}?\s*(?P<integer>[klmn]))|\}?\s*(?P<letter>[klmn])\s*(?:\\in\s*\\mathbb\s*\{Z\}"
+    r"|(?:\\text\s*\{)?\s*(?:is )?an integer\s*\}?))\s*\)?"
+)
+_BEFORE_WHOLE: Final = re.compile(r"[,;(]|\\text| ")
+MAX_CONDITION: Final = 80
+"""Characters at the end in which a condition stands."""
+_PARAMETER: Final = re.compile(r"(?<![A-Za-z\\])[klmn](?![A-Za-z])")
 _RELATION: Final = re.compile(r"[=<>]|\\(?:le|ge|ne|in|approx|equiv|lt|gt)(?![A-Za-z])")
 
 
@@ -70,6 +79,29 @@ def named(text: str) -> Named | None:
     if _NAME.fullmatch(left):
         return Named("".join(left.split()), right)
     return Named("".join(left.split()), right, sure=False) if _SUM.fullmatch(left) else None
+
+
+def family(text: str) -> str | None:
+    r"""Return what holds for every integer, of k\pi, k \in \mathbb{Z}; None where the text says of
+    no letter of it that it is one."""
+    if r"\in" not in text and "integer" not in text:
+        return None
+    for sign in _BEFORE_WHOLE.finditer(text, max(1, len(text) - MAX_CONDITION)):
+        condition = _WHOLE.fullmatch(text, sign.start())
+        body = text[: sign.start()].strip()
+        letter = (condition["letter"] or condition["integer"]) if condition else None
+        if letter and {*_PARAMETER.findall(body)} == {letter}:
+            return body
+    return None
+
+
+def same_family(one: str, other: str) -> bool:
+    r"""Return whether two texts are spelled alike but for the name of an integer: k\pi, n\pi."""
+    if not (_PARAMETER.search(one) and _PARAMETER.search(other)):
+        return False
+    first, second = ({*_PARAMETER.findall(side)} for side in (one, other))
+    alike = ["".join(_PARAMETER.sub("k", side).split()) for side in (one, other)]
+    return len(first) == len(second) == 1 and alike[0] == alike[1]
 
 
 def has_relation(text: str) -> bool:

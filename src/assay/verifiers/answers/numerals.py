@@ -71,26 +71,30 @@ _ALTERNATIVE: Final = re.compile(
 _OR: Final = re.compile(r"\w[ ,]{1,2}or[ ][*$]{0,3}\Z")
 _OR_WORD: Final = re.compile(r"[^.;\n]*?\b(?:or|versus|vs\.?)[ ]([a-z-]{1,20})\b")
 _JOINED: Final = re.compile(
-    r"[\s*$\\)]*(?:,|;|&|/|\band\b|,\s*and\b|\bund\b|\bet\b|\by\b|\bto\b|\?)[\s*$\\(]*",
+    r"[\s*$\\)]*(?:,|;|&|/|\||\.{2,3}|…|->|→|\band\b|,\s*and\b|\bund\b|\bet\b|\by\b|\bto\b"
+    r"|\bthrough\b|\?|(?<=\d)[ \t]+)[\s*$\\(]*",
     re.IGNORECASE,
 )
 _COMPOUND: Final = re.compile(r"(\d{1,9} [A-Za-z]{1,20})(?:,| and|, and)? (\d{1,9} [A-Za-z]{1,20})")
-_KILO: Final = re.compile(r"[kK](?!\w)")
+_KILO: Final = re.compile(r"[kKM](?!\w)")
 _WORD: Final = re.compile(r"[ ]?[A-Za-z]{1,20}\b")
 _BEHIND: Final = re.compile(r"(?:\s?(?!(?:or|and|maybe|perhaps|possibly)\b)[A-Za-z]{1,20}){1,3}")
 # What makes a number a part of an expression: "16 - 3", "2x", "2 pi". One letter behind it may be a
 # unit: 5m, 3 h.
 _OPERAND: Final = r"\s*[$(]*(?:\d|[√π]|\\(?:frac|sqrt|pi)\b)"
 _GOES_ON: Final = re.compile(
-    rf"\*\*(?=\d)|(?:\*\*|\$)*(?:[abefijnoqru-zB](?![A-Za-z])"
+    rf"\*\*(?=\d)|(?:\*\*|[$|])*(?:[abefijnoqru-zB](?![A-Za-z])"
     rf"|[A-Za-z]?\s*(?:[-−–+×·÷/^±~<>≤≥≠]|\*(?!\*)|x(?=\s*\d)){_OPERAND}"
     r"|\s*(?:\\(?:sqrt|pi|times|cdot|pm|mp)\b|[√π]|pi\b)"
     r"|\s?(?:\\right)?\)\s?(?:\^|[²³])|\s?‰)"
 )
-_CAME_FROM: Final = re.compile(r"(?:[\w)}\]]\s*[-−+*×·÷/^]|√|\\sqrt\{?)\s*[$(]*\Z")
+_CAME_FROM: Final = re.compile(
+    r"(?:[\w)}\]|]\s*[-−+*×·÷/^]|√|\\sqrt\{?)\s*[$(]*\Z|[-−]\s?(?:\\left\s?)?\(\s?\Z"
+)
 # Words that make another number of the one beside them. Bounds are none: "at least 18" says 18.
 _WORD_BEFORE: Final = re.compile(
-    r"(?:\b(?:negative|minus|plus|half|half[ ]of|twice|thrice|double|triple"
+    r"(?:\b(?:negative|minus|plus|half|half[ ]of|twice|thrice|double|triple|(?<![ ]of[ ])times"
+    r"|(?:third|quarter|fourth|fifth|sixth|eighth|tenth)s?[ ]of"
     r"|(?:root|square|cube|factorial|reciprocal|inverse)[ ]of|log|ln|sin|cos|tan"
     r"|(?:one|two|three|four|five|six|seven|eight|nine|ten)[ ](?:less|more|fewer|greater)[ ]than"
     r")[ ]"
@@ -100,12 +104,40 @@ _WORD_BEFORE: Final = re.compile(
 _WORD_AFTER: Final = re.compile(
     r"(?<=%)[ ]of[ ][*$(]{0,3}\d++"
     r"|[*$)]{0,3}[ ](?:squared|cubed|factorial|doubled|tripled|halved"
-    r"|per[ ]?cent[ ]of[ ][*$(]{0,3}\d++|(?:plus|minus|times|over|choose|mod(?:ulo)?)["
-    r" ][*$(]{0,3}\d++"
+    r"|per[ ]?cent[ ]of[ ][*$(]{0,3}\d++|(?:plus|minus|times|choose|mod(?:ulo)?)["
+    r" ][*$(]{0,3}\d++|over[ ][*$(]{0,3}\d++(?![ ](?:minute|hour|day|week|month|year)s?\b)"
     r"|(?:less|more|fewer|greater)[ ]than[ ][*$(]{0,3}\d++"
     r"|(?:divided|multiplied)[ ]by|per[ ]?mille?|to[ ]the[ ]power|raised[ ]to)\b",
     re.IGNORECASE,
 )
+
+
+# "18 if x > 0 and 20 otherwise", "18 when it is even and 20 when it is odd"
+_CASE: Final = re.compile(
+    r"[^.\n]{0,40}?[ ](?:(?:if|when|unless)[ ]|for[ ][$]?[a-z](?=[ ]?[<>=≤≥\\]))", re.IGNORECASE
+)
+_OTHER_CASE: Final = re.compile(
+    r"\b(?:otherwise|else)\b[\s,]{0,2}(?:it[ ]is[ ])?[*$(]{0,3}-?\Z", re.IGNORECASE
+)
+_AND: Final = re.compile(
+    r"(?:[,;]|\b(?:and|but|or))[ ](?:it[ ]is[ ])?[*$(]{0,3}-?\Z", re.IGNORECASE
+)
+_IN_OTHER_CASE: Final = re.compile(
+    r"[*$)%]{0,4}(?:[ ,]{1,2}(?:\w{1,12}[ ]){0,2}(?:otherwise|else|if|when)\b)", re.IGNORECASE
+)
+# Not the minus of "20 apples minus 18".
+_SIGN_WORD: Final = re.compile(
+    r"(?:\A|[\n.,:;=#(]\s{0,2}"
+    r"|\b(?:is|was|be|are|get|gets|gives|give|equals|equal|to|have|yields)[ ])"
+    r"(?P<sign>(?:negative|minus)[ ])\Z",
+    re.IGNORECASE,
+)
+# Two whole numbers that are said to be equal.
+_WORKING: Final = re.compile(
+    r"\s*+([-−]?\$?\d[\d,]*(?:\.\d++)?)\s*+=(?=[^=]*\d\s*[-+*/×·÷]\s*\d)[\d\s.,()$+*/×·÷-]++"
+)
+"""A number and the working behind it: 18 = 9 * 2."""
+_EQUATION: Final = re.compile(r"\s*[*$(]*([-−]?\d++)\s*+=\s*+([-−]?\d++)[\s*$).]*+")
 
 
 def last_number(text: str) -> list[Place]:
@@ -120,6 +152,9 @@ def last_number(text: str) -> list[Place]:
     if not numbers:
         return []
     start, end = numbers[-1]
+    before_it = max(0, start - REACH)
+    if sign := _SIGN_WORD.search(text[before_it:start]):
+        return [Place(before_it + sign.start("sign"), end)]
     for before in reversed(numbers[-MAX_NUMBERS:-1]):
         if start - before[1] > REACH or not _ALTERNATIVE.fullmatch(text, before[1], start):
             break
@@ -136,8 +171,13 @@ def stated_number(sentence: str) -> Span:
     whole = (0, len(sentence))
     plain = _ASIDE.sub(lambda aside: " " * len(aside[0]), sentence)
     numbers = _numbers(plain, _start(plain)) or _numbers(plain, 0) or _numbers(sentence, 0)
-    if not numbers or _is_part(plain, numbers[0]):
+    if working := _WORKING.fullmatch(plain):
+        return working.span(1)
+    if not numbers or _is_part(plain, numbers[0]) or _in_cases(plain, numbers):
         return whole
+    equation = _EQUATION.fullmatch(plain)
+    if equation and int(equation[1].replace("−", "-")) != int(equation[2].replace("−", "-")):
+        return whole  # "20 = 18"
     if _OR.search(plain, max(0, numbers[0][0] - REACH), numbers[0][0]):  # "ten or 18"
         return whole
     word = _OR_WORD.match(plain, numbers[0][1], min(len(plain), numbers[0][1] + REACH))
@@ -182,6 +222,34 @@ def _is_part(sentence: str, number: Span) -> bool:
     )
 
 
+def _in_cases(sentence: str, numbers: list[Span]) -> bool:
+    """Return whether the first number is said for one case, and another one for the other."""
+    case = _CASE.match(sentence, numbers[0][1])
+    if case is None:
+        return False
+    first = sentence[slice(*numbers[0])]
+    for start, end in numbers[1:]:
+        if start < case.end() or sentence[start:end] == first:
+            continue
+        before = max(0, start - REACH)
+        if (
+            _OTHER_CASE.search(sentence, before, start)
+            or (
+                (joined := _AND.search(sentence, before, start))
+                and (
+                    _IN_OTHER_CASE.match(sentence, end, min(len(sentence), end + REACH))
+                    # Its condition may be cut off; but not in "when we add 9 and 9".
+                    or not (
+                        sentence[end:].strip(" *$.)")
+                        or sentence[: joined.start()].rstrip()[-1:].isdigit()
+                    )
+                )
+            )
+        ):
+            return True
+    return False
+
+
 def _joined(sentence: str, numbers: list[Span]) -> list[Span]:
     """The first number and those that are joined to it: "2 or 3", "2, 3 and 4"."""
     group, certain = [numbers[0]], False
@@ -192,7 +260,7 @@ def _joined(sentence: str, numbers: list[Span]) -> list[Span]:
         if _ALTERNATIVE.fullmatch(sentence, end, start):
             certain = True
         elif _JOINED.fullmatch(sentence, end, start):
-            certain = certain or sentence[end:start].strip(" *$\\)(\n") != ","
+            certain = certain or sentence[end:start].strip(" *$\\)(\n\t") not in (",", "")
         else:
             break
         group.append(place)
@@ -216,7 +284,7 @@ def _is_mixed(sentence: str, whole: Span, part: Span) -> bool:
 def _with_multiple(sentence: str, place: Span) -> Span:
     """A number with the word behind it where that makes another of it: 18 thousand."""
     start, end = place
-    if _KILO.match(sentence, end):  # 18k is not 18; a bare k may be a name, and is not read
+    if _KILO.match(sentence, end):  # 18k is not 18; a bare letter may be a name, and is not read
         return start, end + 1
     word = _WORD.match(sentence, end)
     alone, counted = read(sentence[start:end]), read(sentence[start : word.end()]) if word else None

@@ -42,6 +42,7 @@ Tolerance = float | Literal["digits"] | None
 """None: exact. A number: relative, where the reference is a decimal. digits: half of the last place
 of a reference that is a decimal, so that 0.3333 passes for 0.333."""
 
+_PARENTHESES: Final = re.compile(r"\(\s*(-?[\d.][^()]*)\)")
 _SPACED: Final = re.compile(r"-?\$?-?\d{1,3}(?:, \d{3})+(?:\.\d+)?\.?")
 """Thousands in groups that a space parts too: "$3, 750, 000"."""
 
@@ -117,7 +118,7 @@ class Numeric:
         ):
             reason = f"the text states {number} different answers"
             return Verdict(outcome="wrong", reason=reason, stage="several", **about)
-        value = read(found.text)
+        value = read(found.text) or _enclosed(found.text)
         if value is None:
             reason = f"{found.text[:60]!r} is not one number"
             return Verdict(outcome="wrong", reason=reason, stage="number", **about)
@@ -228,6 +229,12 @@ def _stated(reference: str) -> str | None:
         return reference
     found = answers.find(reference, ("boxed", "hashes"))
     return found.text if found and read(found.text) is not None else None
+
+
+def _enclosed(text: str) -> Quantity | None:
+    """A number in parentheses, (18) or (-18)."""
+    inside = _PARENTHESES.fullmatch(normalise(text)) if len(text) <= MAX_ANSWER else None
+    return read(inside[1]) if inside else None
 
 
 def _shown(value: Fraction) -> str:

@@ -63,6 +63,8 @@ _SPOKEN_TAIL: Final = re.compile(r"(?P<number>[A-Za-z -]*[A-Za-z])\s+(?P<tail>[A
 _MULTIPLE: Final = re.compile(
     rf"(?P<number>.*\d)\s*(?:\\text\s*\{{\s*)?(?P<word>{'|'.join(MULTIPLES)})(?:s\b|\b)\s*(?P<tail>.*)"
 )
+_KILO: Final = re.compile(r"(?P<number>[-+]?(?:\\\$|[€£])[\d,]{1,12}(?:\.\d{1,9})?)[kK]")
+"""Behind a currency a k is a thousand; elsewhere it may be a name."""
 _PARTS: Final = re.compile(
     r"(?P<number>[-+]?\d{1,9})(?:\s*-|\s+|(?=\\text))(?:\\text\s*\{\s*)?\s*(?P<word>[a-z]+)\s*\}?"
 )
@@ -123,6 +125,9 @@ def split(text: str) -> tuple[Quantity, str] | None:
         return None
     if (found := _number(text)) is not None:
         return found, found.unit
+    if thousands := _KILO.fullmatch(text):
+        found = _number(thousands["number"])
+        return (replace(found, value=found.value * 1000, step=None), found.unit) if found else None
     if large := _MULTIPLE.fullmatch(text):
         found = _number(large["number"])
         if found is None:

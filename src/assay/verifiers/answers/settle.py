@@ -15,7 +15,14 @@ from typing import Final, Literal
 from assay.verifiers.answers.clock import read_clock
 from assay.verifiers.answers.lists import bracketed
 from assay.verifiers.answers.measures import Measure, measured
-from assay.verifiers.answers.naming import Named, has_relation, named, without_condition
+from assay.verifiers.answers.naming import (
+    Named,
+    family,
+    has_relation,
+    named,
+    same_family,
+    without_condition,
+)
 from assay.verifiers.answers.numeric import Tolerance, Units, decide
 from assay.verifiers.answers.options import choice, letter
 from assay.verifiers.answers.phrases import (
@@ -43,6 +50,11 @@ _DATE: Final = re.compile(r"(?:1\d|20)\d\d-[01]\d-[0-3]\d")
 _ANGLE: Final = re.compile(r"\\(?:measured)?angle\s*\{?\s*([A-Z]{3})\s*\}?")
 _VECTOR: Final = re.compile(r"\\(?:overrightarrow|vec)\s*\{\s*([A-Z]{2})\s*\}")
 _GROUPS: Final = re.compile(r"\d{1,3}(?:,\d{3})*,00\d(?:,\d{3})*")
+_DEGREES: Final = re.compile(
+    r"(-?\d{1,9}(?:\.\d{1,9})?)\s*(?:\^\{\\circ\}|(?:\\text\s*\{)?\s*degrees?\s*\}?)"
+)
+_PI: Final = re.compile(r"\\pi(?![A-Za-z])|\\frac(?![A-Za-z])")
+_MACRO: Final = re.compile(r"\\[A-Za-z]+")
 _BASE: Final = re.compile(
     r"([0-9A-Za-z]+)_(?:\{(?:\\text\s*\{)?\s*(\w+)\s*\}?\}|(\d+)|\\text\s*\{\s*(\w+)\s*\})"
 )
@@ -106,6 +118,10 @@ def settle(gold: str, answer: str, rules: Rules, depth: int = 0) -> Ruling | Lef
         gold, answer = roman(gold) or gold, roman(answer) or answer
     if ruling := _dates(gold, answer) or _figures(gold, answer) or _bases(gold, answer):
         return ruling
+    if ruling := _families(gold, answer):
+        return ruling
+    if radians := _radians(gold, answer):
+        return Left(*radians)
     measures = measured(gold, answer), measured(answer, gold)
     if measures[0] is not None and measures[1] is not None:
         return _numbers(measures[0], measures[1], rules)
@@ -326,6 +342,8 @@ def _listed(gold: str, answer: str) -> Ruling | None:
 def _dates(gold: str, answer: str) -> Ruling | None:
     """2020-01-02 is a date, and neither 2020-02-01 nor 2017."""
     if _DATE.fullmatch(answer):
+        if is_prose(gold) and answer[:4] in gold:
+            return "undecided", "words", "a date in digits beside one in words"
         return "wrong", "words", "the dates differ" if _DATE.fullmatch(gold) else "it is a date"
     if _DATE.fullmatch(gold) and number(answer) is not None:
         return "wrong", "words", "a number beside a date"
@@ -342,6 +360,35 @@ def _figures(gold: str, answer: str) -> Ruling | None:
     first, second = _VECTOR.fullmatch(gold), _VECTOR.fullmatch(answer)
     if first and second and first[1] != second[1]:
         return "wrong", "names", "the vectors differ"
+    return None
+
+
+def _families(gold: str, answer: str) -> Ruling | None:
+    r"""k\pi, k \in \mathbb{Z} and n\pi, n \in \mathbb{Z} are the same; what is spelled otherwise
+    may be."""
+    bodies = family(gold), family(answer)
+    if not any(bodies):
+        if r"\pi" in gold and tight(gold) != tight(answer) and same_family(gold, answer):
+            return "undecided", "names", "another letter, which may be any integer"
+        return None
+    one, other = bodies[0] or gold, bodies[1] or answer
+    if same_family(one, other):
+        return "right", "spelling", ""
+    single = gold if bodies[0] is None else answer if bodies[1] is None else None
+    if single is not None and not re.search("[A-Za-z]", _MACRO.sub("", single)):
+        return "wrong", "structure", "values for all integers beside one"
+    return "undecided", "structure", "whether values for all integers are the same is not known"
+
+
+def _radians(gold: str, answer: str) -> tuple[str, str] | None:
+    r"""90^\circ beside \frac{\pi}{2}, which is what it is in radians."""
+    for place, (one, other) in enumerate(((gold, answer), (answer, gold))):
+        degrees = [_DEGREES.fullmatch(part.strip()) for part in one.split(",")]
+        others = _PI.sub("", other)
+        if not all(degrees) or others == other or re.search(r"\\circ|=|[A-Za-z]{2}", others):
+            continue
+        turned = ", ".join(rf"\frac{{\pi}}{{180}}\cdot {angle[1]}" for angle in degrees if angle)
+        return (turned, other) if place == 0 else (other, turned)
     return None
 
 

@@ -36,6 +36,7 @@ _REWRITES: Final = tuple(
         (r"\\(?:bm|boldsymbol|mathbf|pmb|mathit|mathsf)(?![A-Za-z])", ""),
         (r"\\(?:text)?color\s*\{[^{}]*\}|\\(?:underline|ensuremath)(?=\s*\{)", ""),
         (r"\\[hv]space\*?\s*\{[^{}]*\}", " "),
+        (r"\\[hv]?phantom\s*\{(?:[^{}]|\{[^{}]*\})*\}", ""),  # what is not printed
         (
             r"\\(?:textbf|textit|textrm|textnormal|textsf|texttt|textup|textsl|emph|mathrm|mbox|hbox|operatorname)"
             r"\*?(?=\s*\{)",
@@ -48,6 +49,8 @@ _REWRITES: Final = tuple(
         (r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
         (r"\\frac\s*\{([^{}]*)\}\s*(\d)", r"\\frac{\1}{\2}"),
         (rf"\\text\s*\{{\s*({_FUNCTIONS})\s*\}}", r"\\\1 "),
+        # m² in text, which is m^{2} by now; m² s^{-2} holds two
+        *2 * ((r"(\\text\s*\{[^{}]*)\^\{(-?\d)\}", r"\1^\2"),),
         (r"\\(?:mathrm|text)\s*(?:\{\s*e\s*\}|e\b)", "e"),
         (r"\\(?:mathrm|text)\s*(?:\{\s*i\s*\}|i\b)", "i"),
         (rf"(?<![A-Za-z\\])({_FUNCTIONS})(?![A-Za-z])", r"\\\1"),
@@ -64,6 +67,8 @@ _REWRITES: Final = tuple(
         (r"\\lbrace(?![A-Za-z])", r"\\{"),
         (r"\\rbrace(?![A-Za-z])", r"\\}"),
         (r"\\colon(?![A-Za-z])", ":"),
+        # "is", at the end of a sentence in Japanese and Korean
+        (r"(?<=[!-~])\s*(?:です|である|だ|입니다|이다|이에요|예요)[。.]?\s*$", ""),
         # the end of a proof
         (r"(?<=\S)\s*\\(?:blacksquare|square|qed|Box)(?![A-Za-z])\s*\.?\s*$", ""),
         (r"\s+", " "),
@@ -80,6 +85,7 @@ _SYSTEM: Final = re.compile(
 )
 """A system of equations, written in rows."""
 _ROW_END: Final = re.compile(r"\\\\(?:\[[^\]]*\])?")
+_OPEN_ENDS: Final = re.compile(r"([^\[\]]*)([\[\]])([^\[\](),;]+)[,;]([^\[\](),;]+)([\[\])])")
 _DOLLAR: Final = re.compile(r"(?<!\\)\$")
 _QUOTES: Final = frozenset('"“”„«»')
 _END: Final = " *_.,;:"
@@ -104,7 +110,22 @@ def normalise(answer: str) -> str:
             text = ", ".join(rows)
     while whole := _WRAPPER.fullmatch(text):
         text = _unquoted(whole.group(1).strip().rstrip(_END))
-    return text
+    return _round_ends(text) if "]" in text or "[" in text else text
+
+
+def _round_ends(text: str) -> str:
+    r"""Intervals whose open ends turn their brackets outwards, ]0, 1] and [0, 1[, as (0, 1] and [0,
+    1)."""
+    parts = re.split(r"(\\cup|\\cap|\\setminus)(?![A-Za-z])", text)
+    found = [_OPEN_ENDS.fullmatch(part.strip()) for part in parts[::2]]
+    ends = [(match[2], match[5]) for match in found if match]
+    if len(ends) < len(found) or not any(start == "]" or end == "[" for start, end in ends):
+        return text
+    for place, match in enumerate(found):
+        if match:
+            start, end = "(" if match[2] == "]" else "[", ")" if match[5] == "[" else match[5]
+            parts[2 * place] = f"{match[1]}{start}{match[3]},{match[4]}{end}"
+    return "".join(parts)
 
 
 def _unquoted(text: str) -> str:
