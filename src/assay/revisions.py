@@ -15,7 +15,7 @@ REVISIONS: Final = {
     "cli": "54e45c6a39ede9a5f90cc5829a2f5cd3f72c240121abf77c1e17f72962593f82",
     "components": "3bdb556fbdb37bb47487ab448e1cb86ce150c5a8bec1edb1df8cc6700ad2ce49",
     "config": "738c12f3aadfe0c7b230e7aa1802422d83fda3d572f1b7f01971b84c22fce4c2",
-    "data": "2ce6db7fa77c823fb1f52f2ce3e104469e396c041fddb88ccae5a266a0cd3523",
+    "data": "9162e0940ee542618bbd697d49fb40e4ab671e4c6e64922b8a853fbf8e8678f1",
     "engines": "4ca10b7060201b23197a888e123d09fe6471486da57a91a2c4712a2c9f511efc",
     "errors": "3a0312a8c84e8c70eae00a8cf02afd3137b31aef4ba6788792e1efdd1d073d0f",
     "evaluation": "aa0bf1b13a6e0cc56f0488833190c96fd3495ae88a7a5422e98377a4821d21ef",
@@ -33,7 +33,7 @@ REVISIONS: Final = {
     "testing": "3fb06021bce796bd9560a76d0dea52e60d813f38c768ae3b76826a42cf397401",
     "training": "c2c0d8e23f43076848916bede1464f039caf10d926ad7d651e201894942de830",
     "types": "23e87c43fff99981916928a4be7ee313e58d401df655d31f439dd38f364c8e61",
-    "verifiers": "76adefd899089c5a050668e32ddbe9384962c5b8561dd60ff4d9d009634372ce",
+    "verifiers": "dfa0c5d3947e23e7a21f5e495c303f432c84dfaac90bba5552faad8a89df67ca",
     "worlds": "50bbde233a7f193d981a8312e97041f52e08634e12be75e876aff9982fe36537",
 }
 """By the package's original name below `assay` (`renamed`); any other text will do for the next."""

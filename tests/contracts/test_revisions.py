@@ -307,9 +307,9 @@ KEPT: Final[dict[str, tuple[Callable[[], object], str, str]]] = {
     "scorers": (of_scorers, "190fadb2", "f5103df840ac0151"),
     "search": (of_search, "b93be7ce", "1b8356c16ee7989b"),
     "stats": (of_stats, "7bfd1208", "4fe16659f105e067"),
-    "verifiers/answers": (of_answers, "76adefd8", "8e1b24ee02ea94ee"),
-    "verifiers/code": (of_code, "76adefd8", "0729e98860dbe81e"),
-    "verifiers/rules": (of_rules, "76adefd8", "818f73c3064af95c"),
+    "verifiers/answers": (of_answers, "dfa0c5d3", "8e1b24ee02ea94ee"),
+    "verifiers/code": (of_code, "dfa0c5d3", "0729e98860dbe81e"),
+    "verifiers/rules": (of_rules, "dfa0c5d3", "818f73c3064af95c"),
 }
 """Package, and what of it -> its results, the first digits of its revision, their digest."""
 
