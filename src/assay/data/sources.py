@@ -127,6 +127,9 @@ def _split(folder: Path, wanted: tuple[str, ...]) -> list[Path]:
     for name in wanted:
         if not (there := {i for i, path in enumerate(bare) if splits.belongs(path, name)}):
             raise splits.missing(str(folder), name, within[:9])
+        # A part's number, or a subject, may be in the names of train and test alike.
+        if not splits.by_path([name]):
+            splits.check_one(str(folder), splits.by_path(within[i] for i in sorted(there)))
         found |= there
     return [every[i] for i in sorted(found)]
 
