@@ -156,3 +156,21 @@ def test_a_warning_made_an_error_ends_as_errors_do(
     with pytest.raises(SystemExit, match="2"):
         warned_of("half of it is unread", cli.__file__)
     assert capsys.readouterr().err == "assay doctor: half of it is unread\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "eval pairs.jsonl --scorer longest --out o",
+        "best-of-n pool.jsonl --scorer longest --gold numeric",
+        "search best-of-n p.jsonl --policy lm --scorer longest --out o",
+        "overopt bon pool.jsonl --proxy a=longest --gold b=numeric --out o",
+        "data split pairs.jsonl --test 0.1 --out o",
+    ],
+)
+def test_a_seed_below_0_is_refused_before_any_work(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*command.split(), "--seed", "-1"])
+    assert "seed is -1; it must be 0 or more\n" in capsys.readouterr().err

@@ -77,6 +77,8 @@ def names(host: str, public_url: str = "") -> tuple[str, ...]:
 
 def bound(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address. Raises `ConfigError` where there is none."""
+    if not 0 <= port < 65536:
+        raise ConfigError(f"port {port} is none; there is 1 to 65535, and --port 0, a free one")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=512)

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 from assay.cli.arguments import (
     SPELLINGS,
+    check_seeds,
     check_word,
     defaults,
     meant,
@@ -172,6 +173,7 @@ def _run(name: str, arguments: list[str]) -> None:
             default=default,
             config=markers,
         )
+    check_seeds(command)
     command()
 
 

@@ -99,5 +99,6 @@ class Settings:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more, or none")
         if not (0 <= self.warmup <= 1 and 0 <= self.final_learning_rate_share <= 1):
             raise ConfigError("warmup and final_learning_rate_share are shares, from 0 to 1")
-        if self.lora < 0 or self.weight_decay < 0:
-            raise ConfigError("lora and weight_decay must be 0 or more")
+        for name in ("lora", "weight_decay", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")
