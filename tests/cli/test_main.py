@@ -174,3 +174,11 @@ def test_a_seed_below_0_is_refused_before_any_work(
     with pytest.raises(SystemExit, match="2"):
         cli.main([*command.split(), "--seed", "-1"])
     assert "seed is -1; it must be 0 or more\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["0", "-1"])
+def test_a_limit_below_1_is_refused(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """-1 would leave out the last record."""
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["annotate", "pool.jsonl", "--limit", limit])
+    assert f"limit is {limit}; it must be 1 or more\n" in capsys.readouterr().err

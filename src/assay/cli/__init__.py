@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 from assay.cli.arguments import (
     SPELLINGS,
-    check_seeds,
+    check_numbers,
     check_word,
     defaults,
     meant,
@@ -173,7 +173,7 @@ def _run(name: str, arguments: list[str]) -> None:
             default=default,
             config=markers,
         )
-    check_seeds(command)
+    check_numbers(command)
     command()
 
 

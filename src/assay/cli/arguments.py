@@ -14,7 +14,7 @@ from assay.errors import ConfigError
 
 __all__ = [
     "SPELLINGS",
-    "check_seeds",
+    "check_numbers",
     "check_word",
     "defaults",
     "meant",
@@ -71,16 +71,18 @@ def check_word(name: str, arguments: list[str], commands: Mapping[str, Any] | No
         put_first(name, arguments, words)
 
 
-def check_seeds(command: object) -> None:
-    """Raise `ConfigError` for a seed below 0, of a command or of settings in it: numpy and others
-    take none."""
+def check_numbers(command: object) -> None:
+    """Raise `ConfigError` for a seed below 0, of a command or of settings in it, which numpy and
+    others take for none, and for a limit below 1, which would read all, or all but some."""
     if not dataclasses.is_dataclass(command):
         return
     for one in dataclasses.fields(command):
         value = getattr(command, one.name)
         if one.name == "seed" and isinstance(value, int) and value < 0:
             raise ConfigError(f"seed is {value}; it must be 0 or more")
-        check_seeds(value)
+        if one.name == "limit" and isinstance(value, int) and value < 1:
+            raise ConfigError(f"limit is {value}; it must be 1 or more")
+        check_numbers(value)
 
 
 def take_from(arguments: list[str]) -> Path | None:

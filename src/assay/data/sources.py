@@ -81,6 +81,10 @@ def parts(source: str | Path, *, as_one: bool = False) -> list[tuple[str, Iterat
         and not name.lower().endswith(KINDS)
     ):
         return [(name, _hub(f"hf:{name}"))]
+    if path.exists():
+        raise DataError(
+            f"{name} is a pipe or a device, which cannot be read twice; write it to a file first"
+        )
     raise DataError(
         f"{name} does not exist; give a file, a folder, or hf:owner/name for a data set of the hub"
     )

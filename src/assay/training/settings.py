@@ -1,5 +1,6 @@
 """How a model is trained: values shared by every loss."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,6 +95,8 @@ class Settings:
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if math.inf in (self.epochs, self.learning_rate):
+            raise ConfigError("epochs and learning_rate must be finite")
         for name in ("eval_every", "patience"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more, or none")
