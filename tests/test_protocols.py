@@ -12,6 +12,8 @@ from assay.protocols import Sampling
         {"n": 0},
         {"max_tokens": 0},
         {"temperature": -1},
+        {"temperature": float("inf")},
+        {"seed": -1},
         {"top_p": 0},
         {"top_p": 2},
         {"stop": ("\n", "")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
@@ -75,11 +76,13 @@ class Sampling:
             raise ConfigError(
                 "a stop is an empty text, which every text has; give texts to stop at, or none"
             )
-        if not self.temperature >= 0 or not 0 < self.top_p <= 1:
+        if not 0 <= self.temperature < math.inf or not 0 < self.top_p <= 1:
             raise ConfigError(
                 f"temperature is {self.temperature} and top_p {self.top_p}; they must be >= 0 and"
                 " in (0, 1]"
             )
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; it must be 0 or more")
 
 
 Splitter = Callable[[str], Sequence[str]]

@@ -222,13 +222,18 @@ def test_a_vote_may_name_the_winner_and_a_cell_may_be_empty(tmp_path: Path) -> N
     assert len(read(tmp_path / "0.csv", columns=named)) == 4
 
 
-def test_a_name_that_is_also_a_word_for_the_other_is_no_outcome(tmp_path: Path) -> None:
-    rows = [
-        {"first": "b", "second": "a", "winner": "a"},
-        {"first": "x", "second": "x2", "winner": 1},
-    ]
-    made = read(rows_of("a.jsonl", rows, tmp_path))
-    assert (made.outcome.tolist(), dict(made.left_out)) == ([0], {"the outcome is not known": 1})
+@pytest.mark.parametrize(
+    ("first", "second", "winner"), [("b", "a", "a"), (2, 1, 1), ("tie", "x", "tie")]
+)
+def test_a_name_that_is_also_a_word_for_another_outcome_is_refused(
+    first: object, second: object, winner: object, tmp_path: Path
+) -> None:
+    """Left out would be all votes of one order, or all that one player won."""
+    clear = {"first": winner, "second": "x2", "winner": "model_a"}
+    rows = [clear, {"first": first, "second": second, "winner": winner}]
+    with pytest.raises(DataError, match=r":2: .* is the name of one of the two, .*write model_a"):
+        read(rows_of("a.jsonl", rows, tmp_path))
+    assert len(read(rows_of("b.jsonl", [clear], tmp_path))) == 1
 
 
 def test_games_that_are_missing_are_left_out_and_counted(tmp_path: Path) -> None:

@@ -491,3 +491,22 @@ def test_what_was_had_and_what_was_not_is_told_apart(
     assert ("2 rollouts that were had" in error and "in the ledger" in error) == bool(asked)
     assert ("ledger" in error) == bool(asked)
     assert "too long" in error
+
+
+def test_a_policy_without_a_name_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    io.write(prompts_of(all_problems(2))[:2], tmp_path / "p.jsonl")
+    with pytest.raises(SystemExit, match="2"):
+        main(
+            [
+                "label",
+                "montecarlo",
+                str(tmp_path / "p.jsonl"),
+                "--policy",
+                "",
+                "--out",
+                str(tmp_path / "o"),
+            ]
+        )
+    assert "nothing writes rollouts: give --policy" in capsys.readouterr().err

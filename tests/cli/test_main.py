@@ -3,6 +3,8 @@
 import shlex
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -109,3 +111,74 @@ def test_what_torchrun_starts_several_times_is_refused(
         cli.main(["eval", "pairs.jsonl", "--scorer", "longest", "--out", "eval"])
     assert ended.value.code == 2
     assert "assay eval runs in one process, and torchrun started 2" in capsys.readouterr().err
+
+
+@pytest.fixture
+def warned_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let `assay doctor` warn, as if from a file, and nothing else."""
+
+    def warn(text: str, file: str, category: type[Warning] = UserWarning) -> None:
+        def run(name: str, arguments: list[str]) -> None:
+            warnings.warn_explicit(text, category, file, 7)
+
+        monkeypatch.setattr(cli, "_run", run)
+        cli.main(["doctor"])
+
+    return warn
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_of_ours_is_a_line_and_others_keep_their_place(
+    warned_of: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def show(message: Any, category: Any, file: str, line: int, *rest: Any) -> None:
+        shown.append(warnings.formatwarning(message, category, file, line, ""))
+
+    monkeypatch.setattr(warnings, "showwarning", show)
+    before = warnings.formatwarning
+    warned_of("half of it\nis unread", cli.__file__)
+    warned_of("of the user's", "/home/me/mine.py")
+    warned_of("old", cli.__file__, DeprecationWarning)
+    assert shown == [
+        "assay doctor: warning: half of it is unread\n",
+        "/home/me/mine.py:7: UserWarning: of the user's\n",
+        f"{cli.__file__}:7: DeprecationWarning: old\n",
+    ]
+    assert warnings.formatwarning is before
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_warning_made_an_error_ends_as_errors_do(
+    warned_of: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        warned_of("half of it is unread", cli.__file__)
+    assert capsys.readouterr().err == "assay doctor: half of it is unread\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "eval pairs.jsonl --scorer longest --out o",
+        "best-of-n pool.jsonl --scorer longest --gold numeric",
+        "search best-of-n p.jsonl --policy lm --scorer longest --out o",
+        "overopt bon pool.jsonl --proxy a=longest --gold b=numeric --out o",
+        "data split pairs.jsonl --test 0.1 --out o",
+    ],
+)
+def test_a_seed_below_0_is_refused_before_any_work(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*command.split(), "--seed", "-1"])
+    assert "seed is -1; it must be 0 or more\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", ["0", "-1"])
+def test_a_limit_below_1_is_refused(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """-1 would leave out the last record."""
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["annotate", "pool.jsonl", "--limit", limit])
+    assert f"limit is {limit}; it must be 1 or more\n" in capsys.readouterr().err

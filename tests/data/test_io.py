@@ -618,3 +618,8 @@ def test_the_same_records_make_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.jsonl.gz", "b.jsonl.gz"):
         write([simple(i) for i in range(5)], tmp_path / name)
     assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
+
+
+def test_a_device_is_called_what_it_is() -> None:
+    with pytest.raises(DataError, match="/dev/null is a pipe or a device"):
+        list(io.read("/dev/null"))

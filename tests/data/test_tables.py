@@ -310,6 +310,17 @@ def test_a_split_of_a_folder_is_of_whole_names(split: str, files: int, tmp_path:
         list(read(f"{tmp_path}?split={split}"))
 
 
+def test_a_word_in_the_names_of_several_splits_chooses_none(tmp_path: Path) -> None:
+    """Such as a part's number, or a subject: what was kept for a test would be trained on."""
+    for name in ("train-00000-of-2", "train-00001-of-2", "test-00000-of-2", "math/test", "art/x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.jsonl").write_text('{"prompt": "Q?", "reference": "5"}\n')
+    with pytest.raises(DataError, match=r"holds the splits test, train, .* choose '.*=train'"):
+        list(read(f"{tmp_path}?split=00000"))
+    for split, files in (("00001", 1), ("math", 1), ("art", 1), ("test", 2), ("train+test", 4)):
+        assert len(list(read(f"{tmp_path}?split={split}"))) == files
+
+
 def test_parquet_has_one_schema_for_all_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

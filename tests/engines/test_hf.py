@@ -1,4 +1,5 @@
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from assay.errors import BackendError, ConfigError
 from assay.models.layout import Layout
 from assay.protocols import Generator, Prefix, Sampling, Streaming
 from assay.types import Prompt, Response, Unscored
+from assay.worlds.arithmetic.tokenizer import make_tokenizer
 from tests.models import tiny
+from tests.rl import small
 
 PROMPTS = [
     Prefix(Prompt.of(t))
@@ -386,3 +389,17 @@ def test_a_stream_hands_over_each_prefix_once_and_says_which_do_not_fit(
     assert [found[0], found[2]] == generator.generate(PROMPTS[:2], sampling)
     (one, _, _) = generator.generate(PROMPTS[:1], sampling)[0]
     assert one.meta["tokens"] == len(generator.sample(PROMPTS[:1], sampling)[0][0].ids)
+
+
+def test_prompts_that_the_tokenizer_does_not_know_are_said_once() -> None:
+    """Special tokens are no text: they make none of it known."""
+    generator = HuggingFace(small.model(), make_tokenizer(), layout=Layout(join=""))
+    known, unknown = Prefix(small.PROMPTS[0]), Prefix(Prompt.of("how much is it"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        generator.generate([known], Sampling(max_tokens=1))
+    with pytest.warns(UserWarning, match="100% of the tokens are '<unk>'.*give a --policy"):
+        generator.generate([unknown], Sampling(max_tokens=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        generator.generate([unknown], Sampling(max_tokens=1))

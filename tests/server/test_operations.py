@@ -1,5 +1,6 @@
 """What who runs a server relies on: health, counts, logs, ids, time limits, an orderly end."""
 
+import asyncio
 import io
 import json
 import logging
@@ -11,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any
@@ -19,8 +20,10 @@ from typing import Any
 import httpx2
 import pytest
 import torch
+from uvicorn import Config
 
 from assay.errors import BackendError
+from assay.http.listener import Server
 from assay.packing.engine import Engine
 from assay.packing.incremental import Memory
 from assay.scorers.ensemble import Ensemble, Standards
@@ -388,3 +391,30 @@ def test_a_port_that_is_taken_is_named() -> None:
     taken.listen()
     with taken, pytest.raises(ConfigError, match="--port 0"):
         listening("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_second_ctrl_c_still_ends_the_application(caplog: pytest.LogCaptureFixture) -> None:
+    """It was left waiting for its end, and cut off with a traceback."""
+    ended = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for word in ("startup", "shutdown"):
+            assert (await receive())["type"] == f"lifespan.{word}"
+            await send({"type": f"lifespan.{word}.complete"})
+        ended.append(scope["type"])
+
+    async def served() -> None:
+        one = Server(Config(app, port=0, log_config=None))
+        # What was taken is not raised again in this process.
+        one.capture_signals = nullcontext  # type: ignore[assignment]
+        running = asyncio.create_task(one.serve())
+        while not one.started:
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            one.handle_exit(signal.SIGINT, None)
+        await running
+        assert one.force_exit
+
+    asyncio.run(served())
+    assert ended == ["lifespan"]
+    assert "Traceback" not in caplog.text

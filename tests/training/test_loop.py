@@ -407,6 +407,10 @@ def test_bf16_parameters_train_with_a_head_in_fp32(tmp_path: Path) -> None:
         {"batch_size": 0},
         {"warmup": 2.0},
         {"learning_rate": math.nan},
+        {"learning_rate": math.inf},
+        {"epochs": math.inf},
+        {"weight_decay": math.nan},
+        {"seed": -1},
         {"patience": 0},
     ],
 )

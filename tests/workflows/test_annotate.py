@@ -313,3 +313,19 @@ def test_an_admin_sees_how_far_annotators_agree(tmp_path: Path) -> None:
     rows = dict(agreement_rows(made.store))
     assert any(name.startswith("preference: ") for name in rows)
     assert "1.000" in " ".join(rows.values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"per_item": 0}, "'labels_per_item': .* greater than or equal to 1, got 0"),
+        ({"gold_share": float("nan")}, "'gold_share'"),
+        ({"annotators": -1}, "annotators is -1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_before_a_store_is_made(
+    settings: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        annotate(pool(1), out=tmp_path / "new", **settings)
+    assert not (tmp_path / "new").exists()

@@ -96,3 +96,9 @@ def test_what_cannot_be_is_refused_before_anything_is_loaded(
             out=tmp_path,
             **{"reward": length, **SMALL, **given},
         )
+
+
+def test_prompts_that_the_policy_cannot_read_are_refused(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"policy": small.policy(), "reward": length, "held_out": 0}
+    with pytest.raises(ConfigError, match=r"100% of the tokens are '<unk>'.*give a --policy whose"):
+        rl(["how much is it", "and that"], out=tmp_path / "run", **given)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,3 +128,28 @@ def test_a_search_that_gets_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="no sample was had of any of the 3 prompts"):
         search("majority", prompts(), replay=tmp_path / "p.jsonl", out=tmp_path / "out")
     assert not (tmp_path / "out" / "results.jsonl").exists()
+
+
+@dataclass(frozen=True)
+class Mute:
+    """Scores nothing."""
+
+    def score(self, groups: Sequence[Group]) -> list[list[Score | Unscored]]:
+        return [[Unscored(reason="no head") for _ in g.responses] for g in groups]
+
+
+def test_a_search_in_which_nothing_was_scored_is_no_accuracy_of_0(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"generator": Counting(), "scorer": Mute(), "out": tmp_path / "s"}
+    said = "could be scored, and so none is chosen: no head; look at the scorer"
+    with pytest.raises(BackendError, match=f"^no response to any of the 3 prompts {said}"):
+        search("best-of-n", prompts(), n=2, **given)
+    assert (tmp_path / "s" / "results.jsonl").is_file()
+    given["out"] = tmp_path / "c"
+    with pytest.raises(BackendError, match=f"^no response of best-of-n to any .* {said}"):
+        compare(["best-of-n"], prompts(), ns=(1, 2), **given)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_1_is_refused(limit: int) -> None:
+    with pytest.raises(ConfigError, match=f"limit is {limit}"):
+        search("best-of-n", prompts(), generator=Counting(), scorer=Likes("3"), n=2, limit=limit)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from assay.annotate.store import Store
 from assay.annotate_app.app import Quality, make_app
 from assay.errors import ConfigError
+from assay.http.listener import Server
 
 __all__ = ["bound", "names", "serve", "server"]
 
@@ -46,7 +47,7 @@ def serve(
     server(app).run([listening])
 
 
-def server(app: ASGIApp) -> uvicorn.Server:
+def server(app: ASGIApp) -> Server:
     """Return what runs the application: a log of failures only, as paths hold invitations, and no
     trust in headers that name a client. Connections are kept for as long as a label takes."""
     config = uvicorn.Config(
@@ -58,7 +59,7 @@ def server(app: ASGIApp) -> uvicorn.Server:
         timeout_keep_alive=120,
         timeout_graceful_shutdown=5,
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 def names(host: str, public_url: str = "") -> tuple[str, ...]:
@@ -76,6 +77,8 @@ def names(host: str, public_url: str = "") -> tuple[str, ...]:
 
 def bound(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address. Raises `ConfigError` where there is none."""
+    if not 0 <= port < 65536:
+        raise ConfigError(f"port {port} is none; there is 1 to 65535, and --port 0, a free one")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=512)

@@ -53,9 +53,15 @@ def collected(ballots: Iterable[Ballot]) -> Votes:
 
 def outcome_of(value: object, field: str, players: winners.Names = (None, None)) -> Outcome | None:
     """Return what a word for a winner, the name of one of the players, or a number between 1 and 2
-    says; None for another word, and for a name that is also a word for the other player."""
+    says; None for another word.
+
+    Raises `TwoMeanings` for a name that is also a word for the other player: all such votes are
+    those of one place, or of one player, so leaving them out would lean on what is left.
+    """
     try:
         prefer = winners.winner(value, field, players)
+    except winners.TwoMeanings:
+        raise
     except DataError:
         return None
     if prefer == 0.5 and isinstance(value, str) and "bad" in value.casefold():

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 from assay.cli.arguments import (
     SPELLINGS,
+    check_numbers,
     check_word,
     defaults,
     meant,
@@ -23,6 +24,7 @@ from assay.console.completion import completion
 from assay.console.failures import INTERRUPTED, explained, plain_output
 from assay.console.first_word import nearest
 from assay.console.spellings import today
+from assay.console.warned import as_lines
 from assay.errors import ConfigError
 
 __all__ = ["COMMANDS", "main"]
@@ -87,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ConfigError(f"no command is called {nearest(name, COMMANDS)}")
         else:
             name, words = meant(name, arguments[1:])
-            _run(name, today(name, words))
+            with as_lines(f"assay {name}"):
+                _run(name, today(name, words))
     except BrokenPipeError:
         # The reader of a pipe (`| head`) went away; stop quietly, as other tools do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -170,6 +173,7 @@ def _run(name: str, arguments: list[str]) -> None:
             default=default,
             config=markers,
         )
+    check_numbers(command)
     command()
 
 

@@ -12,7 +12,15 @@ from typing import Any, Final
 from assay.console.first_word import put_first
 from assay.errors import ConfigError
 
-__all__ = ["SPELLINGS", "check_word", "defaults", "meant", "take_from", "words_below"]
+__all__ = [
+    "SPELLINGS",
+    "check_numbers",
+    "check_word",
+    "defaults",
+    "meant",
+    "take_from",
+    "words_below",
+]
 
 LOSSES: Final = {"rm": "bradley-terry", "orm": "outcome", "prm": "step-bce"}
 """`assay train prm` is `assay train step-bce`: by the kind of model, with its usual loss."""
@@ -61,6 +69,20 @@ def check_word(name: str, arguments: list[str], commands: Mapping[str, Any] | No
         words = {*RECIPES}
     if words:
         put_first(name, arguments, words)
+
+
+def check_numbers(command: object) -> None:
+    """Raise `ConfigError` for a seed below 0, of a command or of settings in it, which numpy and
+    others take for none, and for a limit below 1, which would read all, or all but some."""
+    if not dataclasses.is_dataclass(command):
+        return
+    for one in dataclasses.fields(command):
+        value = getattr(command, one.name)
+        if one.name == "seed" and isinstance(value, int) and value < 0:
+            raise ConfigError(f"seed is {value}; it must be 0 or more")
+        if one.name == "limit" and isinstance(value, int) and value < 1:
+            raise ConfigError(f"limit is {value}; it must be 1 or more")
+        check_numbers(value)
 
 
 def take_from(arguments: list[str]) -> Path | None:

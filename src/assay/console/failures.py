@@ -44,7 +44,8 @@ def explained(error: BaseException, arguments: Sequence[str]) -> tuple[int, str]
         # torch ends a file that an interrupt cut short with an error of its own.
         kept = str(interrupt) or "run the same command again to go on where it can resume"
         return INTERRUPTED, f"interrupted; {kept}"
-    if isinstance(error, AssayError):
+    if isinstance(error, (AssayError, UserWarning)):
+        # A warning is raised where `python -W error` makes errors of them.
         return 2, str(error)
     line = None
     if isinstance(error, ModuleNotFoundError):

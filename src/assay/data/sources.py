@@ -81,6 +81,10 @@ def parts(source: str | Path, *, as_one: bool = False) -> list[tuple[str, Iterat
         and not name.lower().endswith(KINDS)
     ):
         return [(name, _hub(f"hf:{name}"))]
+    if path.exists():
+        raise DataError(
+            f"{name} is a pipe or a device, which cannot be read twice; write it to a file first"
+        )
     raise DataError(
         f"{name} does not exist; give a file, a folder, or hf:owner/name for a data set of the hub"
     )
@@ -127,6 +131,9 @@ def _split(folder: Path, wanted: tuple[str, ...]) -> list[Path]:
     for name in wanted:
         if not (there := {i for i, path in enumerate(bare) if splits.belongs(path, name)}):
             raise splits.missing(str(folder), name, within[:9])
+        # A part's number, or a subject, may be in the names of train and test alike.
+        if not splits.by_path([name]):
+            splits.check_one(str(folder), splits.by_path(within[i] for i in sorted(there)))
         found |= there
     return [every[i] for i in sorted(found)]
 

@@ -9,7 +9,16 @@ from typing import Any, Final
 from assay.data import fields
 from assay.errors import DataError
 
-__all__ = ["VERDICTS", "number_of", "said", "signed", "undecided", "verdict", "winner"]
+__all__ = [
+    "VERDICTS",
+    "TwoMeanings",
+    "number_of",
+    "said",
+    "signed",
+    "undecided",
+    "verdict",
+    "winner",
+]
 
 VERDICTS: Final = ("winner", "choice", "prefer", "strength", "first_score")
 """Parts of a row that say which of two responses is better; a row has at most one of them."""
@@ -26,6 +35,10 @@ KNOWN: Final = (
 )
 Names = tuple[object, object]
 """What the two who are compared are called in the row, None where it does not say."""
+
+
+class TwoMeanings(DataError):
+    """A word for a winner that says one thing as a name, and another as a place."""
 
 
 def verdict(said: Mapping[str, Any], names: Mapping[str, str]) -> tuple[float, float | None] | None:
@@ -69,7 +82,7 @@ def winner(value: object, field: str, models: Names = (None, None)) -> float:
             raise
         return own
     if own not in (None, prefer):
-        raise DataError(
+        raise TwoMeanings(
             f"field {field!r}: {value!r} is the name of one of the two, and a word for the other or"
             " for a tie; write model_a or model_b for the first or the second"
         )

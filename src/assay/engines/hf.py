@@ -13,6 +13,7 @@ devices.
 import bisect
 import hashlib
 import itertools
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from assay.errors import BackendError, ConfigError
 from assay.fingerprint import fingerprint
 from assay.models.layout import Layout
 from assay.models.policy import end_ids, policy_encoder
+from assay.models.unread import MOST_UNREAD, unread
 from assay.packing import rotary
 from assay.protocols import Prefix, Sampling, Splitter
 from assay.types import Response, Unscored
@@ -110,6 +112,7 @@ class HuggingFace:
         self.remember = remember
         self.ends = end_ids(model, tokenizer)
         self._pieces: dict[int, str] = {}
+        self._said_unread = False
 
     @property
     def fingerprint(self) -> str:
@@ -237,11 +240,26 @@ class HuggingFace:
         return self._pieces[token]
 
     def encode(self, prefixes: Sequence[Prefix]) -> list[tuple[int, ...]]:
-        """Return the tokens of prompts and the steps so far."""
+        """Return the tokens of prompts and the steps so far; warn once where most are unknown."""
         items = [
             (prefix.prompt, Response(steps=prefix.steps, finished=False)) for prefix in prefixes
         ]
-        return [sequence.ids for sequence in self.encoder.encode(items)]
+        found = [sequence.ids for sequence in self.encoder.encode(items)]
+        self._say_unread(found)
+        return found
+
+    def _say_unread(self, sequences: Sequence[tuple[int, ...]]) -> None:
+        tokenizer = self.encoder.tokenizer
+        unknown, total = unread(sequences, tokenizer)
+        if unknown <= MOST_UNREAD * total or self._said_unread:
+            return
+        self._said_unread = True
+        warnings.warn(
+            f"{unknown / total:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token:"
+            " the policy's tokenizer does not know what these prompts are written in, and it"
+            " answers without having read them; give a --policy whose tokenizer reads them",
+            stacklevel=2,
+        )
 
     def _samples(
         self, prefixes: Sequence[Prefix], prompts: Sequence[tuple[int, ...]], sampling: Sampling

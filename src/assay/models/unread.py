@@ -14,14 +14,16 @@ MOST_UNREAD: Final = 0.5
 
 
 def unread(sequences: Iterable[Any], tokenizer: Any) -> tuple[int, int]:
-    """Return how many of the tokens are the unknown one, and how many there are; none is unknown
-    where that token has another meaning, too, such as the end of a text."""
+    """Return how many of the tokens are the unknown one, and how many stand for text, which special
+    tokens do not; none is unknown where that token has another meaning, too, such as the end of a
+    text."""
     unknown = tokenizer.unk_token_id
     others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
     if unknown is None or unknown in others:
         return 0, 0
+    special = [i for i in tokenizer.all_special_ids if i != unknown]
     found = total = 0
     for ids in sequences:
         found += int((np.asarray(ids) == unknown).sum())
-        total += len(ids)
+        total += int((~np.isin(ids, special)).sum())
     return found, total

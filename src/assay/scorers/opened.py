@@ -69,12 +69,19 @@ class OpenedScorer:
         found: list[list[Any]] = tried(
             self.name, about, lambda: [list(row) for row in self.scorer.score(groups)]
         )
-        if [len(row) for row in found] != [len(group.responses) for group in groups]:
+        if len(found) != len(groups):
             raise BackendError(
-                f"{self.name} gave {[len(row) for row in found]} scores for groups of"
-                f" {[len(group.responses) for group in groups]} responses; it must give one a"
-                " response"
+                f"{self.name} gave {len(found):,} lists of scores for {len(groups):,} groups of"
+                " responses; it must give one a group"
             )
+        for row, group in zip(found, groups, strict=True):
+            if len(row) != len(group.responses):
+                raise BackendError(
+                    f"{self.name} gave {len(row):,} scores for a group of"
+                    f" {len(group.responses):,} responses, the first"
+                    f" {group.responses[0].text[:SHOWN] if group.responses else ''!r}; it must"
+                    " give one a response"
+                )
         for (_, response), score in zip(asked, chain.from_iterable(found), strict=True):
             _must_be(score, (Score, Unscored), self.name, response.text)
         return found
@@ -106,6 +113,11 @@ class OpenedVerifier:
     def verify(self, text: str, reference: str) -> Score | Unscored:
         """1 = right, 0 = wrong; `Unscored` when it cannot be decided."""
         found: Score | Unscored = self._tried("verify", text, (Score, Unscored), text, reference)
+        if isinstance(found, Score) and not 0 <= found.value <= 1:
+            raise BackendError(
+                f"{self.name}.verify gave a score of {found.value:g} of {text[:SHOWN]!r}; it must"
+                " be from 0, wrong, to 1, right"
+            )
         return found
 
     def _tried(self, method: str, text: str, kinds: tuple[type, ...], *arguments: str) -> Any:

@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from assay.errors import ConfigError
+from assay.http.listener import Server
 
 __all__ = ["listening", "web_server"]
 
@@ -115,7 +116,7 @@ class Connection(H11Protocol):
             self._deadline = None
 
 
-def web_server(app: Any, *, connections: int, head_s: float, drain_s: float) -> uvicorn.Server:
+def web_server(app: Any, *, connections: int, head_s: float, drain_s: float) -> Server:
     """Return a server of an application.
 
     connections: most at a time, fewer where the system allows fewer open files. head_s: longest
@@ -123,7 +124,7 @@ def web_server(app: Any, *, connections: int, head_s: float, drain_s: float) -> 
     """
     most = _allowed(connections)
     protocol: Any = functools.partial(Connection, idle={}, most=most, head_s=head_s)
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app,
             http=protocol,

@@ -380,7 +380,9 @@ def _of_own_code(word: Word) -> Scorer:
             f" rubric:FILE@{name} or another judge (`assay judge`)"
         )
     raise ConfigError(
-        f"{name!r} is a {type(found).__name__}; it must score, verify, or be a function"
+        f"{name!r} is a {type(found).__name__}; it must score, verify, or be a function: have"
+        " `score`, or `extract`, `canonical` and `verify`, or be called with prompts and"
+        " completions"
     )
 
 

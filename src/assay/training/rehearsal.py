@@ -6,7 +6,7 @@ spent.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -45,23 +45,32 @@ def check_examples(
             " model's or was given tokens since; use the model's own, or resize the embedding"
             " (resize_token_embeddings) and save both"
         )
-    found, total = unread(sequences, tokenizer)
-    if found > UNREAD * total:
-        what = (
-            f"{found / total:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token: the"
-            " tokenizer does not know what these texts are written in, and the model cannot tell"
-            " apart what differs there; give a --backbone whose tokenizer reads them"
-        )
-        if found > MOST_UNREAD * total:
-            raise ConfigError(what)
-        if aloud:
-            warnings.warn(what, stacklevel=2)
+    check_read(sequences, tokenizer, "--backbone (of a policy: a --policy)", aloud=aloud)
     if len(sequences) > 1 and len({ids.tobytes() for ids in sequences}) == 1:
         raise DataError(
             f"all {len(sequences)} sequences are the same {len(sequences[0])} tokens, so nothing"
             " can be learned from what tells them apart; look at the tokenizer and the chat"
             " template"
         )
+
+
+def check_read(
+    sequences: Iterable[Any], tokenizer: Any, option: str, *, aloud: bool = True
+) -> None:
+    """Raise `ConfigError` where most of what is to be learned from is the unknown token; aloud:
+    warn where much of it is. option: what gives another tokenizer."""
+    found, total = unread(sequences, tokenizer)
+    if found <= UNREAD * total:
+        return
+    what = (
+        f"{found / total:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token: the"
+        " tokenizer does not know what these texts are written in, and the model cannot tell"
+        f" apart what differs there; give a {option} whose tokenizer reads them"
+    )
+    if found > MOST_UNREAD * total:
+        raise ConfigError(what)
+    if aloud:
+        warnings.warn(what, stacklevel=2)
 
 
 def check_trainable(model: nn.Module) -> None:

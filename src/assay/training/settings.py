@@ -1,5 +1,6 @@
 """How a model is trained: values shared by every loss."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,10 +95,13 @@ class Settings:
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if math.inf in (self.epochs, self.learning_rate):
+            raise ConfigError("epochs and learning_rate must be finite")
         for name in ("eval_every", "patience"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more, or none")
         if not (0 <= self.warmup <= 1 and 0 <= self.final_learning_rate_share <= 1):
             raise ConfigError("warmup and final_learning_rate_share are shares, from 0 to 1")
-        if self.lora < 0 or self.weight_decay < 0:
-            raise ConfigError("lora and weight_decay must be 0 or more")
+        for name in ("lora", "weight_decay", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 or more")

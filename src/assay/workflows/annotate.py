@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from assay.annotate import imports
 from assay.annotate.choosing import prepared
 from assay.annotate.imports import Auto, Scores
@@ -19,6 +21,7 @@ from assay.annotate.store import Store
 from assay.annotate.tasks import StepMode, Task
 from assay.data import sources
 from assay.data.decisions import is_typed, read_decisions
+from assay.data.fields import explain
 from assay.data.lines import Row
 from assay.data.records import as_group
 from assay.data.rubrics import read_rubric
@@ -116,7 +119,9 @@ def annotate(
     there = _is_there(place)
     if pool is None and not there:
         raise ConfigError(f"{place}: there is no project to open; give a pool of records")
-    project = Project(
+    if annotators < 0:
+        raise ConfigError(f"annotators is {annotators}; it must be 0 or more")
+    project = _project(
         title=title or _title(pool),
         instructions=_text_of(instructions),
         labels_per_item=per_item,
@@ -152,6 +157,14 @@ def annotate(
         store=opened, where=str(where), tokens=_invited(opened, place, annotators),
         tasks=len(opened.known()), added=added, notes=notes,
     )  # fmt: skip
+
+
+def _project(**settings: Any) -> Project:
+    """The project of some settings. Raises `ConfigError` for one that cannot be."""
+    try:
+        return Project(**settings)
+    except ValidationError as error:
+        raise ConfigError(f"{explain(error)}; give another value") from error
 
 
 def _title(pool: Data | None) -> str:

@@ -30,7 +30,9 @@ from assay.workflows.search import (
     Setup,
     judged,
     no_samples,
+    nothing_scored,
     record_in,
+    unscored,
     with_shared,
 )
 
@@ -155,12 +157,14 @@ def compare(
         every = [(way, n, how) for way, sizes in sized.items() for n, how in sizes.items()]
         points: dict[str, list[measured.Point]] = {}
         failed: Counter[str] = Counter()
+        blank: dict[str, list[str]] = {}
         with record_in(folder) as record, progress("searches", len(every)) as show:
             for done, (way, n, how) in enumerate(every):
                 show(done, f"{way}, n={n}")
                 how = with_shared(how, seed, setup.verifier)
                 results = setup.run(how, record, budget=budget, together=together)
                 gold = judged(results, setup.verifier)
+                blank.setdefault(way, []).append(nothing_scored(results))
                 points.setdefault(way, []).append(measured.point_of(n, results, gold))
                 failed.update(chain.from_iterable(result.failed for result in results))
             show(len(every), "")
@@ -175,6 +179,9 @@ def compare(
         )
         if folder is not None:
             result.write(folder)
+    for way, why in blank.items():
+        if all(why):
+            raise unscored(f"no response of {way}", len(setup.prompts), why[0])
     return result
 
 

@@ -198,6 +198,8 @@ class _Given(NamedTuple):
 def _opened(
     executor: str, policy: str | Path | Policy | Generator, sampling: Mapping[str, Any]
 ) -> Iterator[_Given]:
+    if "" in (policy, getattr(policy, "policy", None)):
+        raise ConfigError("nothing writes rollouts: give --policy")
     if isinstance(policy, Policy):
         settings = dataclasses.replace(policy, **sampling)
     else:

@@ -483,16 +483,21 @@ def _prime(
 
 def _laid_out(found: Sides[Prompt], policy: "Policy") -> Sides[Prompt]:
     """Set aside the prompts that the policy's template refuses; raise `RefusedRecords` for them
-    where nothing is to be set aside."""
+    where nothing is to be set aside, `ConfigError` where its tokenizer does not know the texts."""
     from assay.models.laid_out import laid_out
+    from assay.training.rehearsal import check_read
 
     refused: dict[str, str] = {}
+    read: list[Sequence[int]] = []
+    encoder = policy.generator.encoder
     for prompts in (found.train, found.held):
         texts = [[(prompt, Response(steps=()))] for prompt in prompts]
-        reasons = laid_out(texts, policy.generator.encoder)
-        for prompt, reason in zip(prompts, reasons, strict=True):
-            if isinstance(reason, str):
-                refused[found.places[id(prompt)]] = reason
+        for prompt, made in zip(prompts, laid_out(texts, encoder), strict=True):
+            if isinstance(made, str):
+                refused[found.places[id(prompt)]] = made
+            else:
+                read.append(made[0].ids)
+    check_read(read, policy.tokenizer, "--policy", aloud=policy.world.leader)
     return found.without(RefusedRecords(refused)) if refused else found
 
 

@@ -322,6 +322,8 @@ def search(
         )
         if folder is not None:
             answers.write(folder)
+    if why := nothing_scored(results):
+        raise unscored("no response", len(results), why)
     return answers
 
 
@@ -355,6 +357,8 @@ def with_shared(strategy: Search, seed: int, verifier: Verifier) -> Search:
 
 def read_prompts(prompts: Prompts, *, limit: int | None, format: str | None) -> list[Prompt]:
     """Read prompts, each once, whatever its id. Raises `DataError` where there is none."""
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit is {limit}; it must be 1 or more")
     where = "the prompts"
     source: Iterable[str | Prompt | DataRecord]
     if isinstance(prompts, str | Path):
@@ -402,6 +406,23 @@ def no_samples(prompts: int, failed: Mapping[str, int]) -> BackendError:
         f"no sample was had of any of the {prompts:,} prompts:"
         f" {why or 'what is searched in holds none of them'}. No result is written; mend this, then"
         " run the search again"
+    )
+
+
+def nothing_scored(results: Sequence[SearchResult]) -> str:
+    """Return why not one of the responses that were to be scored has a score, so that nothing was
+    chosen for any prompt; "" where one has, or none was to have one."""
+    scores = [score for result in results for score in result.scores if score is not None]
+    why = next((score.reason for score in scores if isinstance(score, Unscored)), "")
+    chosen = any(result.choice is not None for result in results)
+    return "" if chosen or any(isinstance(score, Score) for score in scores) else why
+
+
+def unscored(what: str, prompts: int, why: str) -> BackendError:
+    """Return the error of a search in which nothing was scored: its choices are none, not wrong."""
+    return BackendError(
+        f"{what} to any of the {prompts:,} prompts could be scored, and so none is chosen: {why};"
+        " look at the scorer"
     )
 
 
