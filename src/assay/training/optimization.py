@@ -111,7 +111,7 @@ def descend(
     total = max(1, round(settings.epochs * a_epoch))
     every = settings.eval_every or max(1, total // 10)
     # A short run is as annoying to lose as a long one is costly.
-    save_every = min(settings.checkpoint_every, max(1, total // 10))
+    save_every = settings.checkpoint_every or max(1, min(100, total // 10))
     if resuming.there(folder):
         state = resuming.load(folder, model, optimiser, prints)
         if progress and state.step:

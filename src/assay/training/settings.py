@@ -74,9 +74,9 @@ class Settings:
     """Evaluations without a lower held-out loss after which training stops; none = never. The best
     weights are kept."""
 
-    checkpoint_every: int = 100
-    """Steps between checkpoints, from which a killed run resumes exactly; at most a tenth of the
-    run."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints, from which a killed run resumes exactly; none = 100, or a tenth of
+    the run where that is less."""
 
     seed: int = 0
     """Seed of the order of the records and of dropout."""
@@ -90,14 +90,13 @@ class Settings:
             "together",
             "learning_rate",
             "clip",
-            "checkpoint_every",
         )
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         if math.inf in (self.epochs, self.learning_rate):
             raise ConfigError("epochs and learning_rate must be finite")
-        for name in ("eval_every", "patience"):
+        for name in ("eval_every", "patience", "checkpoint_every"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more, or none")
         if not (0 <= self.warmup <= 1 and 0 <= self.final_learning_rate_share <= 1):
