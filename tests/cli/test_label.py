@@ -145,7 +145,7 @@ def test_consensus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--verifier", "guess"], "no verifier is called 'guess'"),
         (["--verifier", "tests.labelling.planted:Coin"], "Coin cannot be made without arguments"),
-        (["--limit", "0"], "holds no record"),
+        (["--limit", "0"], "limit is 0; it must be 1 or more"),
     ],
 )
 def test_what_does_not_work_is_said(

@@ -241,8 +241,11 @@ def test_records_that_the_template_refuses_name_their_lines_and_can_be_set_aside
 def test_prompts_of_rl_too(model: Path, tmp_path: Path) -> None:
     from assay.models.layout import Layout
     from assay.models.policy import policy_encoder
+    from assay.training.parallel import ALONE
 
     class Policy:
+        world = ALONE
+
         class generator:
             encoder = policy_encoder(
                 tiny.tokenizer(chat_template=NO_SYSTEM), Layout(template="chat")

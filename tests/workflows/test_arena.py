@@ -284,11 +284,15 @@ def test_a_table_of_many_voters_is_compared_whole_and_its_columns_are_named(
               "--overwrite"])  # fmt: skip
         assert "x" in capsys.readouterr().out
     assert arena_compare(tmp_path / "r", tmp_path / "r").orders["one"].tau.value == 1
-    for words in (["--seed", "-1"], ["--regularised", "nan"], ["--ridge", "-1"]):
+    for words, said in (
+        (["--seed", "-1"], "must be 0 or more"),
+        (["--regularised", "nan"], "give"),
+        (["--ridge", "-1"], "give"),
+    ):
         with pytest.raises(SystemExit) as ended:
             main(["arena", "rate", str(tmp_path / "r"), *words])
         assert ended.value.code == 2
-        assert "give" in capsys.readouterr().err
+        assert said in capsys.readouterr().err
 
 
 def test_votes_of_a_folder_are_those_of_its_tables(tmp_path: Path) -> None:

@@ -205,7 +205,10 @@ def test_refusals_are_counted_with_their_reason(local: LocalScorer) -> None:
     assert way.largest < 1e-4
 
 
-def test_our_own_server_is_checked_with_its_tokens(local: LocalScorer, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:a text that was laid out elsewhere")
+def test_our_own_server_is_checked_with_its_tokens(
+    local: LocalScorer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     checkpoint.save(local.model, tmp_path / "rm")
     with running({"rm": local}) as url:
         assert serve_check(url, model=str(tmp_path / "rm"), data=[preference()], limit=2).same
@@ -227,6 +230,7 @@ def test_our_own_server_is_checked_with_its_tokens(local: LocalScorer, tmp_path:
         with pytest.raises(SystemExit) as ended:
             main(["serve", "check", url, "--model", str(tmp_path / "rm")])
         assert ended.value.code == 1
+        assert "without the chat template" in capsys.readouterr().out
 
 
 def preference() -> Preference:

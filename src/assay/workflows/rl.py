@@ -497,7 +497,7 @@ def _laid_out(found: Sides[Prompt], policy: "Policy") -> Sides[Prompt]:
                 refused[found.places[id(prompt)]] = made
             else:
                 read.append(made[0].ids)
-    check_read(read, policy.tokenizer, "--policy", aloud=policy.world.leader)
+    check_read(read, encoder.tokenizer, "--policy", aloud=policy.world.leader)
     return found.without(RefusedRecords(refused)) if refused else found
 
 
