@@ -13,7 +13,6 @@ devices.
 import bisect
 import hashlib
 import itertools
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from assay.errors import BackendError, ConfigError
 from assay.fingerprint import fingerprint
 from assay.models.layout import Layout
 from assay.models.policy import end_ids, policy_encoder
-from assay.models.unread import MOST_UNREAD, unread
+from assay.models.unread import say_unread
 from assay.packing import rotary
 from assay.protocols import Prefix, Sampling, Splitter
 from assay.types import Response, Unscored
@@ -245,21 +244,13 @@ class HuggingFace:
             (prefix.prompt, Response(steps=prefix.steps, finished=False)) for prefix in prefixes
         ]
         found = [sequence.ids for sequence in self.encoder.encode(items)]
-        self._say_unread(found)
-        return found
-
-    def _say_unread(self, sequences: Sequence[tuple[int, ...]]) -> None:
-        tokenizer = self.encoder.tokenizer
-        unknown, total = unread(sequences, tokenizer)
-        if unknown <= MOST_UNREAD * total or self._said_unread:
-            return
-        self._said_unread = True
-        warnings.warn(
-            f"{unknown / total:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token:"
-            " the policy's tokenizer does not know what these prompts are written in, and it"
-            " answers without having read them; give a --policy whose tokenizer reads them",
-            stacklevel=2,
+        self._said_unread = self._said_unread or say_unread(
+            found,
+            self.encoder.tokenizer,
+            "the policy's tokenizer does not know what these prompts are written in, and it answers"
+            " without having read them; give a --policy whose tokenizer reads them",
         )
+        return found
 
     def _samples(
         self, prefixes: Sequence[Prefix], prompts: Sequence[tuple[int, ...]], sampling: Sampling

@@ -1,11 +1,12 @@
 """How much of some texts a tokenizer does not know."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["MOST_UNREAD", "UNREAD", "unread"]
+__all__ = ["MOST_UNREAD", "UNREAD", "say_unread", "unread"]
 
 UNREAD: Final = 0.1
 """Share of unknown tokens from which it is said that the tokenizer does not read the texts."""
@@ -27,3 +28,14 @@ def unread(sequences: Iterable[Any], tokenizer: Any) -> tuple[int, int]:
         found += int((np.asarray(ids) == unknown).sum())
         total += int((~np.isin(ids, special)).sum())
     return found, total
+
+
+def say_unread(sequences: Sequence[Any], tokenizer: Any, then: str) -> bool:
+    """Warn where the tokenizer does not know most of the texts, and of what follows from it; return
+    whether that was to be said."""
+    found, total = unread(sequences, tokenizer)
+    if found <= MOST_UNREAD * total:
+        return False
+    share = f"{found / total:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token"
+    warnings.warn(f"{share}: {then}", stacklevel=2)
+    return True

@@ -20,7 +20,7 @@ from assay.models.laid_out import laid_out
 from assay.models.layout import Encoded
 from assay.models.readout import Readout
 from assay.models.reward_model import Batch, RewardModel, Shared, arrange, share
-from assay.models.unread import MOST_UNREAD, unread
+from assay.models.unread import say_unread
 from assay.packing.budget import Budget, out_of_memory
 from assay.packing.incremental import Memory
 from assay.packing.tree import grow
@@ -151,20 +151,6 @@ class LocalScorer:
         with self._one_at_a_time, torch.inference_mode():
             return self._run(groups)
 
-    def _say_unread(self, sequences: Sequence[Sequence[int]]) -> None:
-        """Warn once where the tokenizer does not know most of the texts."""
-        tokenizer = self.model.encoder.tokenizer
-        unknown, total = unread(sequences, tokenizer)
-        if unknown <= MOST_UNREAD * total or self._said_unread:
-            return
-        self._said_unread = True
-        warnings.warn(
-            f"{unknown / total:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token:"
-            " the reward model's tokenizer does not know what these texts are written in, and its"
-            " scores cannot tell apart what differs there",
-            stacklevel=2,
-        )
-
     def _run(self, groups: Sequence[Group]) -> list[list[tuple[Logits, tuple[int, ...]]]]:
         self.model.eval()
         pairs = all_pairs(groups)
@@ -181,7 +167,12 @@ class LocalScorer:
             )
             if reason is not None:
                 found[i] = reason
-        self._say_unread([sequences[i].ids for i in range(len(pairs)) if i not in found])
+        self._said_unread = self._said_unread or say_unread(
+            [sequences[i].ids for i in range(len(pairs)) if i not in found],
+            self.model.encoder.tokenizer,
+            "the reward model's tokenizer does not know what these texts are written in, and its"
+            " scores cannot tell apart what differs there",
+        )
         plan = self._planned(groups, sequences, found)
         self._score_all(plan.alone, self._arranged, sequences, found, padded=True)
         self._score_all(plan.trees, self._shared, sequences, found)
