@@ -2,7 +2,6 @@
 
 import ipaddress
 import socket
-import warnings
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -11,8 +10,7 @@ from starlette.types import ASGIApp
 
 from assay.annotate.store import Store
 from assay.annotate_app.app import Quality, make_app
-from assay.errors import ConfigError
-from assay.http.listener import Server
+from assay.http.listener import Server, listening
 
 __all__ = ["bound", "names", "serve", "server"]
 
@@ -33,8 +31,8 @@ def serve(
     by name, of those whose invitation links are printed; a store keeps no token, and so they can be
     printed only by who has just drawn them. Raises `ConfigError` where it cannot listen.
     """
-    listening = bound(host, port)
-    name, at = listening.getsockname()[:2]
+    there = bound(host, port)
+    name, at = there.getsockname()[:2]
     url = public_url.rstrip("/") or f"http://{f'[{name}]' if ':' in name else name}:{at}"
     app = make_app(
         store, secret=secret, public_url=public_url, hosts=names(host, public_url), quality=quality
@@ -42,9 +40,7 @@ def serve(
     print(f"labelling {store.project.title!r} at {url}; Ctrl-C ends it", flush=True)
     for who, token in (tokens or {}).items():
         print(f"{who}: {url}/i/{token}", flush=True)
-    # An end that comes before the loop runs leaves a coroutine, which is nothing to be told.
-    warnings.filterwarnings("ignore", "coroutine 'Server.serve' was never awaited")
-    server(app).run([listening])
+    server(app).run([there])
 
 
 def server(app: ASGIApp) -> Server:
@@ -77,12 +73,6 @@ def names(host: str, public_url: str = "") -> tuple[str, ...]:
 
 def bound(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address. Raises `ConfigError` where there is none."""
-    if not 0 <= port < 65536:
-        raise ConfigError(f"port {port} is none; there is 1 to 65535, and --port 0, a free one")
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=512)
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"cannot listen at {host}:{port}: {error}; --port 0 takes a free port"
-        ) from error
+    found = listening(host, port)
+    found.listen(512)  # Whoever opens the page as soon as its address is printed waits for it.
+    return found

@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,8 +140,6 @@ class Command(Compute):
             head_s=10.0,
             drain_s=self.request_s + limits.body_s,
         )
-        # An end that comes before the loop runs leaves a coroutine, which is nothing to be told.
-        warnings.filterwarnings("ignore", "coroutine 'Server.serve' was never awaited")
         server.run([bound])
 
     def _check_limits(self) -> None:

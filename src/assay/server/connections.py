@@ -6,15 +6,13 @@ Uvicorn bounds neither the time until a request's head is there nor how many con
 import asyncio
 import functools
 import resource
-import socket
 from typing import Any, Final
 
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from assay.errors import ConfigError
-from assay.http.listener import Server
+from assay.http.listener import Server, listening
 
 __all__ = ["listening", "web_server"]
 
@@ -147,25 +145,3 @@ def _allowed(connections: int) -> int:
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     return max(1, most - SPARE)
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """Return a socket at an address, bound. Raises `ConfigError` where it is not to be had."""
-    if not 0 <= port < 65536:
-        # The system would take its last 16 bits.
-        raise ConfigError(f"port {port} is none; there is 1 to 65535, and --port 0, a free one")
-    bound: socket.socket | None = None
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, proto)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        if bound is not None:
-            bound.close()
-        raise ConfigError(
-            f"cannot listen at {host}:{port}: {error}; --port 0 takes a free port"
-        ) from error
-    return bound
