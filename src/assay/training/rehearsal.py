@@ -6,7 +6,7 @@ spent.
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch import nn
 from assay.errors import ConfigError, DataError
 from assay.models import checkpoint
 from assay.models.reward_model import RewardModel
-from assay.models.unread import MOST_UNREAD, UNREAD, unread
+from assay.models.unread import MOST_UNREAD, UNREAD, told, unread
 from assay.training.collate import Example
 from assay.types import Prompt, Response
 
@@ -55,19 +55,20 @@ def check_examples(
 
 
 def check_read(
-    sequences: Iterable[Any], tokenizer: Any, option: str, *, aloud: bool = True
+    sequences: Sequence[Any], tokenizer: Any, option: str, *, aloud: bool = True
 ) -> None:
     """Raise `ConfigError` where most of what is to be learned from is the unknown token; aloud:
     warn where much of it is. option: what gives another tokenizer."""
-    found, total = unread(sequences, tokenizer)
-    if found <= UNREAD * total:
+    share = unread(sequences, tokenizer)
+    if share <= UNREAD:
         return
-    what = (
-        f"{found / total:.0%} of the tokens are {tokenizer.unk_token!r}, the unknown token: the"
-        " tokenizer does not know what these texts are written in, and the model cannot tell"
-        f" apart what differs there; give a {option} whose tokenizer reads them"
+    what = told(
+        share,
+        tokenizer,
+        "the tokenizer does not know what these texts are written in, and the model cannot tell"
+        f" apart what differs there; give a {option} whose tokenizer reads them",
     )
-    if found > MOST_UNREAD * total:
+    if share > MOST_UNREAD:
         raise ConfigError(what)
     if aloud:
         warnings.warn(what, stacklevel=2)
