@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Final, cast
 
 from assay.errors import BackendError
@@ -57,20 +58,23 @@ class _StreamingOne(OpenedGenerator):
         self, prefixes: Sequence[Prefix], sampling: Sampling
     ) -> Iterator[tuple[int, list[Response] | Unscored]]:
         """Hand over each prefix's index and its responses, or why there are none, in any order."""
+        about = _about(prefixes)
         begun: Any = tried(
             self.name,
-            _about(prefixes),
+            about,
             lambda: iter(cast(Streaming, self.generator).stream(prefixes, sampling)),
         )
         left = set(range(len(prefixes)))
-        while (one := tried(self.name, _about(prefixes), lambda: next(begun, None))) is not None:
-            if not (isinstance(one, tuple) and len(one) == 2 and one[0] in list(left)):
+        while (one := tried(self.name, about, lambda: next(begun, None))) is not None:
+            place: Any = one[0] if isinstance(one, tuple) and len(one) == 2 else None
+            known = isinstance(place, Integral) and place in left
+            if not known:
                 raise BackendError(f"{self.name} gave {one!r:.{SHOWN}}; {STREAMED}")
-            left.remove(one[0])
+            left.remove(place)
             if isinstance(one[1], Unscored):
                 yield one
             else:
-                yield one[0], _checked(self.name, one[1], prefixes[one[0]], sampling, STREAMED)
+                yield place, _checked(self.name, one[1], prefixes[place], sampling, STREAMED)
         if left:
             many = len(prefixes) - len(left)
             raise BackendError(f"{self.name} answered {many} of {len(prefixes)} prefixes")
